@@ -1,0 +1,181 @@
+"""One coroutine takes a notebook through its kernel: a cell after the other, until one fails, time is up or we are told.
+
+nbclient turns every cancellation into "the kernel died", so who cancelled is looked at first.
+"""
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+
+from runbook_lib.errors import RunFailedError
+from runbook_lib.execution.copies import clean, text
+from runbook_lib.execution.kernel import Client, Kernel, OnOutput
+from runbook_lib.execution.ledger import Ending, Ledger
+from runbook_lib.execution.stop import Stop
+from runbook_lib.window import spoken
+
+CLEAN_UP_SECONDS = 5
+SKIPPED = "skip-execution"
+"""The tag that nbclient passes over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Seconds; None is no limit. `run` counts from before the kernel starts."""
+
+    start: float = 60
+    cell: float | None = None
+    run: float | None = None
+
+
+class _TimeUpError(Exception):
+    """A cell or the run had its time; the text says which."""
+
+
+class _SignalledError(Exception):
+    """We were told to stop; the text says how."""
+
+
+def conduct(
+    ledger: Ledger,
+    kernel_name: str,
+    *,
+    stop: Stop,
+    limits: Limits,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    on_output: OnOutput | None = None,
+) -> NotebookNode:
+    """Runs the ledger's notebook to its end, whatever that is, and returns the redacted copy that was saved last.
+
+    Raises UsageError where the kernel is not installed; all else is told by the notebook's `metadata.runbook`.
+    """
+    kernel = Kernel(kernel_name)
+    run = _Run(ledger, kernel, stop, limits, on_output)
+    return _in_a_loop(run.play(cwd, env))
+
+
+def _in_a_loop(play: Coroutine[Any, Any, NotebookNode]) -> NotebookNode:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(play)
+    # Called from inside of a kernel or a server: its loop cannot be entered a second time.
+    result: list[NotebookNode] = []
+    thread = threading.Thread(target=lambda: result.append(asyncio.run(play)))
+    thread.start()
+    thread.join()
+    if not result:
+        raise RunFailedError("the run broke off in its thread; see the traceback above")
+    return result[0]
+
+
+class _Run:
+    def __init__(
+        self, ledger: Ledger, kernel: Kernel, stop: Stop, limits: Limits, on_output: OnOutput | None
+    ) -> None:
+        self._ledger = ledger
+        self._kernel = kernel
+        self._stop = stop
+        self._limits = limits
+        shown = (lambda index, output: on_output(index, NotebookNode(clean(output)))) if on_output else None
+        self._client: Client = kernel.client(ledger.notebook, shown)
+
+    async def play(self, cwd: Path | None, env: Mapping[str, str] | None) -> NotebookNode:
+        self._stopped = asyncio.create_task(self._stop.attach().wait())
+        run = self._limits.run
+        self._end = asyncio.get_running_loop().time() + run if run else None
+        ending = Ending(state="failed", reason="the engine broke off")
+        try:
+            self._ledger.save()
+            ending = await self._to_its_end(cwd, env)
+        finally:
+            copy = self._ledger.close(ending)
+            await self._kernel.stop(self._client, now=ending.state != "completed")
+            self._stop.detach()
+            self._stopped.cancel()
+        return copy
+
+    async def _to_its_end(self, cwd: Path | None, env: Mapping[str, str] | None) -> Ending:
+        try:
+            await self._guarded(self._kernel.start(self._client, cwd=cwd, env=env, seconds=self._limits.start), None)
+            for index in _runnable(self._ledger.notebook):
+                ending = await self._cell(index)
+                if ending is not None:
+                    return ending
+        except _SignalledError as error:
+            return Ending(state="interrupted", reason=str(error))
+        except _TimeUpError as error:
+            return Ending(state="timed out", reason=str(error))
+        except RunFailedError as error:
+            return Ending(state="failed", reason=str(error))
+        self._client.set_widgets_metadata()
+        return Ending(state="completed")
+
+    async def _cell(self, index: int) -> Ending | None:
+        """Runs one cell; an ending where it is the last."""
+        self._raise_if_stopped()
+        cell, ledger = self._ledger.notebook.cells[index], self._ledger
+        ledger.start(index)
+        try:
+            await self._guarded(self._client.async_execute_cell(cell, index), self._limits.cell)
+        except CellExecutionError as error:
+            reason = text(f"{error.ename}: {error.evalue}".splitlines()[0])
+            ledger.end(index, "failed", reason=reason)
+            return Ending(state="failed", reason=f"cell {_name(cell, index)}: {reason}")
+        except DeadKernelError:
+            reason = await self._kernel.death()
+            ledger.end(index, "failed", kind="DeadKernelError", reason=reason)
+            return Ending(state="failed", reason=f"cell {_name(cell, index)}: {reason}")
+        except CellTimeoutError:
+            reason = "its outputs did not arrive"
+            ledger.end(index, "failed", kind="CellTimeoutError", reason=reason)
+            return Ending(state="failed", reason=f"cell {_name(cell, index)}: {reason}")
+        except _TimeUpError as error:
+            ledger.end(index, "timed out", kind="CellTimeoutError", reason=str(error))
+            return Ending(state="timed out", reason=f"cell {_name(cell, index)}: {error}")
+        except _SignalledError as error:
+            ledger.end(index, "interrupted", kind="Interrupted", reason=str(error))
+            raise
+        ledger.end(index, "ok")
+        return None
+
+    def _raise_if_stopped(self) -> None:
+        if self._stop.signal:
+            raise _SignalledError(f"interrupted by {self._stop.signal}")
+
+    async def _guarded(self, work: Coroutine[Any, Any, object], seconds: float | None) -> None:
+        """Waits for the work, its seconds, the end of the run's time, or a signal, whichever comes first."""
+        left = None if self._end is None else max(0.0, self._end - asyncio.get_running_loop().time())
+        limit = min((s for s in (seconds, left) if s is not None), default=None)
+        task = asyncio.ensure_future(work)
+        await asyncio.wait({task, self._stopped}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result() and None
+        task.cancel()
+        await asyncio.wait({task}, timeout=CLEAN_UP_SECONDS)
+        with suppress(asyncio.CancelledError, asyncio.InvalidStateError):
+            task.exception()
+        self._raise_if_stopped()
+        whose = "the cell" if limit == seconds else "the run"
+        limit_of = seconds if limit == seconds else self._limits.run
+        raise _TimeUpError(f"{whose} was stopped after {spoken(limit_of or 0)}")
+
+
+def _runnable(notebook: NotebookNode) -> list[int]:
+    return [
+        index
+        for index, cell in enumerate(notebook.cells)
+        if cell.cell_type == "code" and cell.source.strip() and SKIPPED not in cell.metadata.get("tags", [])
+    ]
+
+
+def _name(cell: NotebookNode, index: int) -> str:
+    return str(cell.get("id") or index + 1)

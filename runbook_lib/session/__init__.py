@@ -1,0 +1,1 @@
+"""What a notebook holds while it runs, inside its kernel."""

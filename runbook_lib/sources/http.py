@@ -1,0 +1,42 @@
+"""HTTP: one GET to each endpoint, all side by side. An endpoint that refuses is a row, for that is what it says."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from runbook_lib.drivers import http, threads
+from runbook_lib.model import Json, Outcome, Target
+from runbook_lib.profile import Source
+from runbook_lib.queries import Query
+from runbook_lib.sources import Answer
+
+MOST_BODY = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    endpoints: Mapping[str, str]
+    label: str
+    target: Target
+
+    def ask(self, query: Query, params: Mapping[str, Json], seconds: float) -> Answer:  # noqa: ARG002 - it has none
+        patience = seconds * 0.8
+        calls = {
+            name: partial(http.get, url, agent=self.label, seconds=patience) for name, url in self.endpoints.items()
+        }
+        replies = threads.side_by_side(calls, patience)
+        silent = http.Reply(outcome=Outcome.TIMED_OUT, reason=f"no answer within {patience:.1f} s")
+        rows = []
+        for name, url in self.endpoints.items():
+            r = replies.get(name, silent)
+            body = r.body[:MOST_BODY]
+            rows.append((name, url, str(r.outcome), r.status, r.latency_ms, r.tls_days_left, r.reason, body))
+        return Answer(rows=rows, text="\n".join(f"curl -sS -m {patience:.0f} {u}" for u in self.endpoints.values()))
+
+
+@contextmanager
+def session(source: Source, *, label: str, seconds: float) -> Iterator[Session]:  # noqa: ARG001 - nothing to open
+    address = http.address(source)
+    target = Target(source=source.name, kind="http", address=address, identity=f"http:{address}")
+    yield Session(source.parse(http.Settings).endpoints, label, target)

@@ -1,0 +1,69 @@
+"""Where notebooks and parameters are: the team's own folder, else the copy that the package carries."""
+
+import difflib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from runbook_lib.errors import ParameterError, UsageError
+
+PACKAGED = Path(__file__).parent / "_workspace"
+
+
+def is_workspace(folder: Path) -> bool:
+    return (folder / "notebooks").is_dir() and (folder / "parameters" / "profiles").is_dir()
+
+
+def root() -> Path:
+    """RUNBOOK_WORKSPACE, else the nearest folder upwards with notebooks/ and parameters/, else the packaged one."""
+    named = os.environ.get("RUNBOOK_WORKSPACE")
+    if named:
+        folder = Path(named).expanduser().absolute()
+        if not is_workspace(folder):
+            raise UsageError(f"RUNBOOK_WORKSPACE={named} holds no notebooks/ and parameters/profiles/")
+        return folder
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if is_workspace(folder):
+            return folder
+    checkout = Path(__file__).parent.parent
+    return checkout if is_workspace(checkout) else PACKAGED
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """` - did you mean X?`, or the whole list where nothing is near."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; there are: {', '.join(names) or 'none'}"
+
+
+def notebooks() -> dict[str, Path]:
+    return {p.stem: p for p in sorted((root() / "notebooks").glob("*.ipynb"))}
+
+
+def notebook(name: str) -> Path:
+    """A notebook by name, or by path. Raises UsageError with the nearest name."""
+    if name.endswith(".ipynb"):
+        path = Path(name).expanduser().absolute()
+        if path.is_file():
+            return path
+        raise UsageError(f"notebook {path} is not there")
+    known = notebooks()
+    if name not in known:
+        raise UsageError(f"there is no notebook {name!r} in {root() / 'notebooks'}{nearest(name, known)}")
+    return known[name]
+
+
+def parameters_file(name: str) -> Path | None:
+    """`parameters/<notebook>.yaml`, where there is one."""
+    path = root() / "parameters" / f"{name}.yaml"
+    return path if path.is_file() else None
+
+
+def drill_file(name: str) -> Path:
+    """Raises ParameterError with the nearest name."""
+    folder = root() / "parameters" / "drills"
+    known = {p.stem: p for p in sorted(folder.glob("*.yaml"))}
+    if name not in known:
+        raise ParameterError(f"there is no drill {name!r} in {folder}{nearest(name, known)}")
+    return known[name]
