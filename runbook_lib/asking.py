@@ -90,11 +90,18 @@ def spread(questions: Iterable[Question], profile: Profile) -> list[Asked]:
 
 
 def ask(
-    questions: Sequence[Question], profile: Profile, *, label: str, deadline: float, sink: Sink
+    questions: Sequence[Question],
+    profile: Profile,
+    *,
+    label: str,
+    deadline: float,
+    sink: Sink,
+    silent: Mapping[str, str] | None = None,
 ) -> list[tuple[Evidence, Finding]]:
     """Puts all questions and judges what comes back; ends after `deadline` seconds whatever hangs.
 
-    The list is in the order of the questions. What did not come back is evidence too: `timed_out`.
+    The list is in the order of the questions. What did not come back is evidence too: `timed_out`. Sources named in
+    `silent` (with the reason) timed out a moment ago: they are not waited for a second time.
     """
     asked = spread(questions, profile)
     end = time.monotonic() + deadline
@@ -102,7 +109,7 @@ def ask(
     waiting = list(asked)
     lanes: dict[str, list[threading.Thread]] = {}
     for name, group in itertools.groupby(sorted(asked, key=lambda a: a.source.name), key=lambda a: a.source.name):
-        lanes[name] = _open_lanes(list(group), came, label=label, end=end)
+        lanes[name] = _open_lanes(list(group), came, silent or {}, label=label, end=end)
     results: dict[int, tuple[Evidence, Finding]] = {}
     while waiting:
         try:
@@ -120,12 +127,15 @@ def ask(
     return [results[id(a)] for a in asked]
 
 
-def _open_lanes(group: list[Asked], came: Replies, *, label: str, end: float) -> list[threading.Thread]:
+def _open_lanes(
+    group: list[Asked], came: Replies, silent: Mapping[str, str], *, label: str, end: float
+) -> list[threading.Thread]:
     name = group[0].source.name
     _stuck[name] = {t for t in _stuck.get(name, set()) if t.is_alive()}
-    if _stuck[name]:
+    if _stuck[name] or name in silent:
+        reason = silent.get(name, "an earlier question to it still hangs")
         for asked in group:
-            came.put(_failed(asked, DriverError(Outcome.TIMED_OUT, "an earlier question to it still hangs")))
+            came.put(_failed(asked, DriverError(Outcome.TIMED_OUT, reason)))
         return []
     agenda = Agenda(group)
     return [

@@ -1,6 +1,7 @@
 """Where notebooks and parameters are: the team's own folder, else the copy that the package carries."""
 
 import difflib
+import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -26,6 +27,11 @@ def root() -> Path:
     for folder in (here, *here.parents):
         if is_workspace(folder):
             return folder
+    return packaged()
+
+
+def packaged() -> Path:
+    """The notebooks and parameters that came with this package: in its wheel, or beside it in a checkout."""
     checkout = Path(__file__).parent.parent
     return checkout if is_workspace(checkout) else PACKAGED
 
@@ -52,6 +58,15 @@ def notebook(name: str) -> Path:
     if name not in known:
         raise UsageError(f"there is no notebook {name!r} in {root() / 'notebooks'}{nearest(name, known)}")
     return known[name]
+
+
+def notebooks_about(causes: Iterable[str]) -> list[str]:
+    """The notebooks whose metadata (`runbook.causes`) name one of these causes, in the order of the causes."""
+    about = {}
+    for name, path in notebooks().items():
+        metadata = json.loads(path.read_text("utf-8")).get("metadata", {})
+        about[name] = metadata.get("runbook", {}).get("causes", [])
+    return list(dict.fromkeys(name for cause in causes for name, known in about.items() if cause in known))
 
 
 def parameters_file(name: str) -> Path | None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from runbook_lib.model import Evidence, Finding, Json, Outcome, Status
@@ -72,9 +73,13 @@ def rows(evidence: Evidence) -> list[Row]:
     """The frame as plain dicts: integers stay integers, missing is None."""
     names = list(evidence.schema)
     return [
-        {name: None if _missing(value) else value for name, value in zip(names, row, strict=True)}
+        {name: None if _missing(value) else _plain(value) for name, value in zip(names, row, strict=True)}
         for row in evidence.data.itertuples(index=False, name=None)
     ]
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _missing(value: Any) -> bool:

@@ -4,13 +4,15 @@ import re
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, Literal
 
 import psycopg
+from psycopg import sql
 from psycopg.rows import tuple_row
 
 from runbook_lib import secrets
-from runbook_lib.errors import DriverError
+from runbook_lib.errors import DriverError, PlanRefusedError
 from runbook_lib.model import Outcome, Target
 from runbook_lib.profile import Source, Strict
 
@@ -176,3 +178,60 @@ def pasteable(connection: Connection, text: str, params: Mapping[str, object]) -
     """The statement with its parameters filled in, for a person to paste."""
     with psycopg.ClientCursor(connection) as cursor:
         return cursor.mogrify(text.encode(), params or None)
+
+
+LEASE = 7_236_811_204_417_359_901
+"""The key of the advisory lock that whoever changes something holds, so that two laptops see each other."""
+
+
+@contextmanager
+def acting(source: Source, *, application_name: str, seconds: float) -> Iterator[Connection]:
+    """A session of the actor: only the process that applies an approved plan opens one. Raises DriverError."""
+    settings = source.parse(Settings)
+    if settings.actor is None:
+        raise PlanRefusedError(
+            f"the profile names no actor for {source.name}: {source.marks.get(('sources', source.name))}"
+        )
+    with connect(settings, settings.actor, application_name=application_name, seconds=seconds) as connection:
+        yield connection
+
+
+def take_lease(connection: Connection) -> None:
+    """Takes the target's lease for as long as this session lives. Raises PlanRefusedError with who holds it."""
+    with read_only(connection, 5) as cursor:
+        ((taken,),) = rows(cursor, "SELECT pg_try_advisory_lock(%(key)s)", {"key": LEASE}, 1)
+        if taken:
+            return
+        holder = (
+            "SELECT a.pid, a.application_name FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
+            " WHERE l.locktype = 'advisory' AND l.granted AND l.classid = %(high)s AND l.objid = %(low)s"
+        )
+        found = rows(cursor, holder, {"high": LEASE >> 32, "low": LEASE & 0xFFFFFFFF}, 1)
+    who = f"{found[0][1]} (pid {found[0][0]})" if found else "somebody who has just let go"
+    raise PlanRefusedError(f"{who} is changing this database now: wait for it, then run the notebook again")
+
+
+def change(connection: Connection, call: str, *, seconds: float) -> list[tuple[Any, ...]]:
+    """One call of an approved plan, outside a transaction block. Raises DriverError."""
+    try:
+        connection.execute("SELECT set_config('statement_timeout', %s, false)", [f"{int(seconds * 1000)}ms"])
+        connection.execute("SELECT set_config('lock_timeout', '2s', false)")
+        cursor = connection.execute(call.encode())
+        return cursor.fetchall() if cursor.description else []
+    except psycopg.Error as error:
+        raise refusal(error) from error
+
+
+def session_user(connection: Connection) -> str:
+    """Who the server says we are."""
+    return connection.info.user
+
+
+def quoted(*names: str) -> str:
+    """A name, qualified where several are given, quoted as an identifier."""
+    return sql.Identifier(*names).as_string(None)
+
+
+def moment(text: str) -> datetime:
+    """A timestamp as PostgreSQL or ISO 8601 writes it, to be compared."""
+    return datetime.fromisoformat(text)

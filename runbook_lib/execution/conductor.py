@@ -1,4 +1,4 @@
-"""One coroutine takes a notebook through its kernel: a cell after the other, until one fails, time is up or we are told.
+"""One coroutine takes a notebook through its kernel, cell by cell, until one fails, time is up or a signal comes.
 
 nbclient turns every cancellation into "the kernel died", so who cancelled is looked at first.
 """
@@ -15,6 +15,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 
 from runbook_lib.errors import RunFailedError
+from runbook_lib.execution import form
 from runbook_lib.execution.copies import clean, text
 from runbook_lib.execution.kernel import Client, Kernel, OnOutput
 from runbook_lib.execution.ledger import Ending, Ledger
@@ -78,14 +79,12 @@ def _in_a_loop(play: Coroutine[Any, Any, NotebookNode]) -> NotebookNode:
 
 
 class _Run:
-    def __init__(
-        self, ledger: Ledger, kernel: Kernel, stop: Stop, limits: Limits, on_output: OnOutput | None
-    ) -> None:
+    def __init__(self, ledger: Ledger, kernel: Kernel, stop: Stop, limits: Limits, on_output: OnOutput | None) -> None:
         self._ledger = ledger
         self._kernel = kernel
         self._stop = stop
         self._limits = limits
-        shown = (lambda index, output: on_output(index, NotebookNode(clean(output)))) if on_output else None
+        shown = (lambda index, output: on_output(index, form.node(clean(output)))) if on_output else None
         self._client: Client = kernel.client(ledger.notebook, shown)
 
     async def play(self, cwd: Path | None, env: Mapping[str, str] | None) -> NotebookNode:
@@ -97,10 +96,13 @@ class _Run:
             self._ledger.save()
             ending = await self._to_its_end(cwd, env)
         finally:
-            copy = self._ledger.close(ending)
-            await self._kernel.stop(self._client, now=ending.state != "completed")
-            self._stop.detach()
-            self._stopped.cancel()
+            try:
+                self._client.set_widgets_metadata()
+                copy = self._ledger.close(ending)
+            finally:
+                await self._kernel.stop(self._client, now=ending.state != "completed")
+                self._stop.detach()
+                self._stopped.cancel()
         return copy
 
     async def _to_its_end(self, cwd: Path | None, env: Mapping[str, str] | None) -> Ending:
@@ -116,7 +118,6 @@ class _Run:
             return Ending(state="timed out", reason=str(error))
         except RunFailedError as error:
             return Ending(state="failed", reason=str(error))
-        self._client.set_widgets_metadata()
         return Ending(state="completed")
 
     async def _cell(self, index: int) -> Ending | None:
@@ -158,7 +159,8 @@ class _Run:
         task = asyncio.ensure_future(work)
         await asyncio.wait({task, self._stopped}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
-            return task.result() and None
+            task.result()
+            return
         task.cancel()
         await asyncio.wait({task}, timeout=CLEAN_UP_SECONDS)
         with suppress(asyncio.CancelledError, asyncio.InvalidStateError):

@@ -3,9 +3,9 @@
 import re
 from typing import Any
 
-import nbformat
 from nbformat import NotebookNode
 
+from runbook_lib.execution import form
 from runbook_lib.secrets import redactor
 
 ANSI = re.compile(r"\x1b\[[0-9;:?]*[ -/]*[@-~]")
@@ -15,8 +15,9 @@ BINARY = ("image/", "audio/", "video/", "application/pdf", "application/octet-st
 def redacted(notebook: NotebookNode) -> NotebookNode:
     """A deep copy without secrets, with adjacent stream outputs of one name joined: a secret may come in two halves."""
     copy = dict(notebook)
-    copy["cells"] = [{**cell, "outputs": joined(cell["outputs"])} if "outputs" in cell else cell for cell in copy["cells"]]
-    return nbformat.from_dict(clean(copy))
+    cells = copy["cells"]
+    copy["cells"] = [{**c, "outputs": joined(c["outputs"])} if "outputs" in c else c for c in cells]
+    return form.node(clean(copy))
 
 
 def joined(outputs: list[NotebookNode]) -> list[dict[str, Any]]:

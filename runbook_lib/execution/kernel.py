@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jupyter_client.kernelspec import NoSuchKernel
+from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbformat import NotebookNode
@@ -33,7 +33,7 @@ os.execvp(sys.argv[2], sys.argv[2:])
 OnOutput = Callable[[int, NotebookNode], object]
 
 
-class Client(NotebookClient):  # type: ignore[misc]
+class Client(NotebookClient):
     """nbclient's, telling of each output as it comes."""
 
     on_output: OnOutput | None = None
@@ -50,20 +50,17 @@ class Kernel:
 
     def __init__(self, name: str) -> None:
         """Raises UsageError where no such kernel is installed."""
+        require(name)
         self.folder = _short_folder()
-        self.manager = AsyncKernelManager(
+        self.manager: Any = AsyncKernelManager(
             kernel_name=name,
             transport="ipc",
             ip=str(self.folder / "k"),
             connection_file=str(self.folder / "c.json"),
             shutdown_wait_time=2.0,
         )
-        try:
-            spec = self.manager.kernel_spec
-        except NoSuchKernel as error:
-            self._clear()
-            raise UsageError(f"the notebook wants the kernel {name!r}, which is not installed here") from error
         if sys.platform == "linux":
+            spec: Any = self.manager.kernel_spec
             spec.argv = [sys.executable, "-I", "-S", "-c", LEASH, str(os.getpid()), *_absolute(spec.argv)]
 
     def client(self, notebook: NotebookNode, on_output: OnOutput | None) -> Client:
@@ -81,13 +78,14 @@ class Kernel:
         where = {"cwd": str(cwd)} if cwd else {}
         try:
             await client.async_start_new_kernel(env=dict(os.environ if env is None else env), **where, **quiet)
-            client.kc = self.manager.client()
-            client.kc.start_channels()
-            await client.kc.wait_for_ready(timeout=seconds)
+            channels: Any = self.manager.client()
+            client.kc = channels
+            channels.start_channels()
+            await channels.wait_for_ready(timeout=seconds)
         except (RuntimeError, OSError) as error:
             raise RunFailedError(f"the kernel did not start: {error}") from error
-        client.kc.allow_stdin = False
-        info = await client.async_wait_for_reply(client.kc.kernel_info())
+        channels.allow_stdin = False
+        info = await client.async_wait_for_reply(channels.kernel_info())
         if info is not None:
             client.nb.metadata["language_info"] = info["content"]["language_info"]
 
@@ -97,7 +95,7 @@ class Kernel:
         status = await provisioner.poll() if provisioner is not None else None
         if status is None or status >= 0:
             return "the kernel died" if status is None else f"the kernel died (exit status {status})"
-        hint = "; the kernel of the machine does so when memory runs out" if -status == signal.SIGKILL else ""
+        hint = ", as when memory runs out" if -status == signal.SIGKILL else ""
         return f"the kernel died ({signal.Signals(-status).name}{hint})"
 
     async def stop(self, client: Client, *, now: bool) -> None:
@@ -112,6 +110,14 @@ class Kernel:
 
     def _clear(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def require(name: str) -> None:
+    """Raises UsageError where no such kernel is installed."""
+    try:
+        KernelSpecManager().get_kernel_spec(name)
+    except NoSuchKernel as error:
+        raise UsageError(f"the notebook wants the kernel {name!r}, which is not installed here") from error
 
 
 def _short_folder() -> Path:

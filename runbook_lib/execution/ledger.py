@@ -6,10 +6,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import nbformat
 from nbformat import NotebookNode
 
 from runbook_lib.archive.store import write_atomic
+from runbook_lib.execution import form
 from runbook_lib.execution.copies import redacted, text
 from runbook_lib.window import now
 
@@ -29,14 +29,14 @@ class Ending:
 
 
 def saver(path: str | Path | None) -> Callable[[NotebookNode], None]:
-    """Writes a notebook whole or not at all; other places than files (papermill's s3:// and so on) as papermill does."""
+    """Writes a notebook whole or not at all; in other places than files (s3:// and so on) as papermill does."""
     if path is None or str(path) == "-":
         return lambda _notebook: None
     if "://" in str(path):
         from papermill.iorw import write_ipynb
 
         return lambda notebook: write_ipynb(notebook, str(path))
-    return lambda notebook: write_atomic(Path(path), nbformat.writes(notebook) + "\n")
+    return lambda notebook: write_atomic(Path(path), form.written(notebook))
 
 
 class Ledger:
@@ -78,7 +78,7 @@ class Ledger:
         if reason:
             cell.metadata["runbook"]["reason"] = text(reason)
         if kind:
-            cell.outputs.append(nbformat.v4.new_output("error", ename=kind, evalue=reason, traceback=[reason]))
+            cell.outputs.append(form.error_output(kind, reason))
 
     def close(self, ending: Ending) -> NotebookNode:
         """The last save; returns the redacted copy."""
@@ -90,10 +90,6 @@ class Ledger:
         copy = redacted(self.notebook)
         self._save(copy)
         return copy
-
-    def cells(self) -> list[dict[str, Any]]:
-        """One record a code cell: id, state, seconds."""
-        return cell_records(self.notebook)
 
     def _mark(self, index: int, state: CellState, started: datetime, ended: datetime | None) -> None:
         metadata = self.notebook.cells[index].metadata
@@ -108,7 +104,7 @@ class Ledger:
         times = {"started": self._started.isoformat(), "ended": ended.isoformat() if ended else None}
         metadata["runbook"] = {"state": ending.state, "reason": text(ending.reason), **times}
         bad = ending.state not in {"running", "completed"}
-        metadata.setdefault("papermill", NotebookNode()).update(
+        metadata.setdefault("papermill", form.node({})).update(
             start_time=times["started"],
             end_time=times["ended"],
             duration=(ended - self._started).total_seconds() if ended else None,
@@ -126,10 +122,12 @@ def cell_records(notebook: NotebookNode) -> list[dict[str, Any]]:
 
 
 def _papermill(started: datetime | None, ended: datetime | None, status: str) -> NotebookNode:
-    return NotebookNode(
-        exception=status == "failed" if started else None,
-        start_time=started.isoformat() if started else None,
-        end_time=ended.isoformat() if ended else None,
-        duration=(ended - started).total_seconds() if started and ended else None,
-        status=status,
+    return form.node(
+        {
+            "exception": status == "failed" if started else None,
+            "start_time": started.isoformat() if started else None,
+            "end_time": ended.isoformat() if ended else None,
+            "duration": (ended - started).total_seconds() if started and ended else None,
+            "status": status,
+        }
     )

@@ -20,9 +20,7 @@ from runbook_lib.sandbox.folder import load_records
 from runbook_lib.sandbox.names import names
 from runbook_lib.sandbox.postgres import Postgres
 from runbook_lib.sandbox.processes import Children, wait_until
-from runbook_lib.sandbox.settings import ACTOR, DATABASE, HOST, READER, REDIS_SECRET, Settings
-from runbook_lib.sandbox.shop.api import password_hash
-from runbook_lib.sandbox.shop.load import PASSWORD
+from runbook_lib.sandbox.settings import ACTOR, DATABASE, HOST, ORDERS, READER, REDIS_SECRET, Settings
 
 SERVERS = ("postgres", "valkey")
 SHOP = ("payments", "api", "worker", "sync", "load")
@@ -65,7 +63,7 @@ class Box:
         valkey.start(self.settings, self.children)
         self.postgres.install()
         self.postgres.start()
-        self.progress(f"filling {self.settings.names.table} with {schema.ORDERS:,} rows")
+        self.progress(f"filling {self.settings.names.table} with {ORDERS:,} rows")
         self._fill()
         self.progress("opening the shop")
         self._write_sources()
@@ -147,9 +145,8 @@ class Box:
     def _fill(self) -> None:
         with closing(self.postgres.connect("postgres")) as connection:
             schema.create_roles(connection, self.settings)
-        salt = str(self.seed)
         with closing(self.postgres.connect(DATABASE)) as connection:
-            schema.create_shop(connection, self.settings, salt, password_hash(PASSWORD, salt))
+            schema.create_shop(connection, self.settings, salt=str(self.seed))
             self.indexes = schema.indexes(connection)
 
     def _write_sources(self) -> None:

@@ -85,8 +85,10 @@ def load_records(state: Path, since: float) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     with path.open("rb") as log:
-        log.seek(max(0, path.stat().st_size - 4096))
-        lines = log.read().split(b"\n")[:-1]
-    begin = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(since)) + f".{int(since % 1 * 1000):03d}Z"
-    records = [json.loads(line) for line in lines if line.startswith(b"{") and line.endswith(b"}")]
-    return [record for record in records if record["message"] == "second" and record["time"] > begin]
+        begin = max(0, path.stat().st_size - 4096)
+        log.seek(begin)
+        # The last line may be half written, and the first half read.
+        lines = log.read().split(b"\n")[1 if begin else 0 : -1]
+    after = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(since)) + f".{int(since % 1 * 1000):03d}Z"
+    records = map(json.loads, lines)
+    return [record for record in records if record["message"] == "second" and record["time"] > after]

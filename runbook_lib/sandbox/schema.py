@@ -1,11 +1,23 @@
 """Roles, tables and rows of the shop, and what has to be as it was once a fault is healed."""
 
+import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from runbook_lib.sandbox.settings import ACTOR, DATABASE, OWNER, READER, SERVICE_ROLES, Settings
+from runbook_lib.sandbox.settings import (
+    ACTOR,
+    CUSTOMERS,
+    DATABASE,
+    ORDERS,
+    OWNER,
+    PASSWORD,
+    PRODUCTS,
+    READER,
+    SERVICE_ROLES,
+    Settings,
+)
 
 if TYPE_CHECKING:
     import psycopg
@@ -13,9 +25,7 @@ if TYPE_CHECKING:
 
     Connection = psycopg.Connection[TupleRow]
 
-ORDERS = 600_000
-CUSTOMERS = 20_000
-PRODUCTS = 2_000
+HASH_ROUNDS = 1_000
 SERVICE_TIMEOUT = "15s"
 
 READER_SETTINGS = {
@@ -96,7 +106,12 @@ def _configure(connection: "Connection", role: str, configuration: Mapping[str, 
         connection.execute(statement.format(sql.Identifier(role), sql.Identifier(name), sql.Literal(value)))
 
 
-def create_shop(connection: "Connection", settings: Settings, salt: str, password_hash: str) -> None:
+def password_hash(password: str, salt: str) -> str:
+    """As it stands in `customers`."""
+    return hashlib.pbkdf2_hmac("sha256", password.encode(), salt.encode(), HASH_ROUNDS).hex()
+
+
+def create_shop(connection: "Connection", settings: Settings, salt: str) -> None:
     """Tables, rows and indexes, owned by the shop's owner."""
     names = settings.names
     values = {
@@ -106,7 +121,7 @@ def create_shop(connection: "Connection", settings: Settings, salt: str, passwor
         "table_name": sql.Literal(names.table),
         "sync": sql.Literal(names.sync),
         "salt": sql.Literal(salt),
-        "hash": sql.Literal(password_hash),
+        "hash": sql.Literal(password_hash(PASSWORD, salt)),
         "orders": sql.Literal(ORDERS),
         "customers": sql.Literal(CUSTOMERS),
         "products": sql.Literal(PRODUCTS),

@@ -18,6 +18,10 @@ ACTOR = "runbook_actor"
 SERVICE_ROLES = ("api", "worker", "sync", "jobs")
 ROLES = (SUPERUSER, OWNER, READER, ACTOR, *SERVICE_ROLES)
 REDIS_SECRET = "redis"  # noqa: S105 - the name of a file, not a password
+PASSWORD = "open sesame"  # noqa: S105 - of every customer of a shop that is no shop
+ORDERS = 600_000
+CUSTOMERS = 20_000
+PRODUCTS = 2_000
 SHOP_SECONDS = 60
 
 

@@ -44,18 +44,20 @@ class Supervisor:
         self.fault: Fault | None = None
         self.listener = socket.create_server((HOST, 0))
         self.listener.settimeout(TICK)
-        self.record("starting")
+        self.services: dict[str, dict[str, int]] = {}
         self.box = Box(state, seed, lambda step: emit(sys.stdout.buffer, {"progress": step}))
+        self.record("starting")
 
     def record(self, phase: str) -> None:
         """Writes down what `status` reads; it must be readable while we are busy."""
-        box: Box | None = getattr(self, "box", None)
-        services = {} if box is None else self._services(box)
+        ports, running = self.box.settings.ports, self.box.children.running
+        # What has ended stays listed with its last pid, so that `status` can say that it does not run.
+        self.services |= {name: {"pid": running[name].pid, "port": ports[name]} for name in ports if name in running}
         folder.write(
             self.state,
             {"kind": folder.KIND, "phase": phase, "seed": self.seed, "since": self.since, **folder.me()}
             | {"port": self.listener.getsockname()[1], "fault": self.fault and self.fault.as_dict()}
-            | {"services": services},
+            | {"services": self.services},
         )
 
     def start(self) -> None:
@@ -96,14 +98,6 @@ class Supervisor:
         self.fault = None
         self.record("up")
         return {}
-
-    def _services(self, box: Box) -> dict[str, Any]:
-        ports = box.settings.ports
-        return {
-            name: {"pid": child.pid, "port": ports[name]}
-            for name, child in box.children.running.items()
-            if name in ports
-        }
 
     def _answer(self, connection: socket.socket) -> None:
         stream = connection.makefile("rwb")

@@ -1,19 +1,26 @@
 """Each fault is really there, as a plain client sees it, and is gone after `heal`."""
 
+import random
 import re
+import time
 from collections.abc import Callable
+from typing import Any
 
 import psycopg
 import pytest
-from conftest import eventually, rows
 
 from runbook_lib import sandbox
 from runbook_lib.errors import SandboxError, UsageError
 from runbook_lib.sandbox.settings import Settings
 
 Break = Callable[..., sandbox.Fault]
+Rows = Callable[..., list[tuple[Any, ...]]]
+Session = Callable[[str], psycopg.Connection[Any]]
+Eventually = Callable[[Callable[[], object], float], bool]
 WAITING = "SELECT pid, pg_blocking_pids(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-TERMINATE = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = %s AND state LIKE %s"
+TERMINATE = (
+    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = %s AND state LIKE %s"
+)
 SUSPICIOUS = re.compile("fault|leak|broken|sandbox|drill", re.IGNORECASE)
 
 
@@ -37,94 +44,93 @@ def test_none(box: sandbox.Status, broken: Break) -> None:
     assert errors(box) == 0
 
 
-def test_connection_leak(box: sandbox.Status, broken: Break) -> None:
+def test_connection_leak(box: sandbox.Status, broken: Break, rows: Rows, eventually: Eventually) -> None:
     """Ordinary roles are turned away, the reader gets in, and ending the leaked sessions helps while the leak is on."""
     truth = broken("connection_leak")
     application = truth.subject["application"]
     assert "connection slots" in (login(box) or "")
     idle = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND state = 'idle'"
-    assert rows(box.state, idle, application)[0][0] > 25
+    assert rows(idle, application)[0][0] > 25
     assert eventually(lambda: errors(box) > 0, 10)
-    rows(box.state, TERMINATE, application, "idle", half="actor")
+    rows(TERMINATE, application, "idle", half="actor")
     assert eventually(lambda: login(box) is None, 3)
     assert eventually(lambda: errors(box) == 0, 4)
-    leaked = rows(box.state, idle, application)[0][0]
-    assert eventually(lambda: rows(box.state, idle, application)[0][0] > leaked, 8)
+    leaked = rows(idle, application)[0][0]
+    assert eventually(lambda: rows(idle, application)[0][0] > leaked, 8)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3, 5])
-def test_lock_held(box: sandbox.Status, broken: Break, seed: int) -> None:
+@pytest.mark.parametrize("seed", [1, 3, 4, 5])
+def test_lock_held(box: sandbox.Status, broken: Break, seed: int, rows: Rows, eventually: Eventually) -> None:
     """A queue stands behind the one session of the truth; ending it frees the queue, and the job stays away."""
     truth = broken("lock_held", seed)
     pid = truth.subject["pid"]
-    blocked = dict(rows(box.state, WAITING))
+    blocked = dict(rows(WAITING))
     roots = {blocker for blockers in blocked.values() for blocker in blockers} - blocked.keys()
     assert roots == {pid}
     assert len(blocked) >= 3
-    rows(box.state, "SELECT pg_terminate_backend(%s, 2000)", pid, half="actor")
-    assert eventually(lambda: not rows(box.state, WAITING), 3)
+    rows("SELECT pg_terminate_backend(%s, 2000)", pid, half="actor")
+    assert eventually(lambda: not rows(WAITING), 3)
     assert eventually(lambda: errors(box) == 0, 5)
     job = "SELECT 1 FROM pg_stat_activity WHERE application_name = %s"
-    assert not rows(box.state, job, truth.subject["application"])
+    assert not rows(job, truth.subject["application"])
 
 
 def test_lock_held_has_four_faces() -> None:
     """The seeds of the test above are all of them: table or rows, idle or busy."""
-    import random
-
     faces = set()
-    for seed in (1, 2, 3, 5):
+    for seed in (1, 3, 4, 5):
         chance = random.Random(seed)
         chance.choice(range(7))
         faces.add((chance.random() < 0.5, chance.random() < 0.5))
     assert len(faces) == 4
 
 
-def test_missing_index(box: sandbox.Status, broken: Break) -> None:
+def test_missing_index(
+    box: sandbox.Status, broken: Break, rows: Rows, session: Session, eventually: Eventually
+) -> None:
     """The hot query becomes slow by a scan; the actor's new index mends it; `heal` leaves the indexes as they were."""
     query = "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1"
-    before = rows(box.state, query)
+    before = rows(query)
     truth = broken("missing_index")
     table, column = truth.subject["table"], truth.subject["column"]
     slow = "SELECT max(mean_exec_time) FROM pg_stat_statements WHERE query LIKE '%ORDER BY created_at%'"
-    assert rows(box.state, slow)[0][0] > 20
-    from conftest import sessions_as
+    assert rows(slow)[0][0] > 20
 
-    with sessions_as(box.state, "actor") as actor:
+    with session("actor") as actor:
         actor.execute(f"CREATE INDEX CONCURRENTLY mended ON {table} ({column})".encode())
-    scans = f"SELECT seq_scan FROM pg_stat_user_tables WHERE relname = '{table}'"
-    assert eventually(lambda: rows(box.state, scans) == rows(box.state, f"{scans} AND pg_sleep(1.5) IS NOT NULL"), 10)
+    scans = "SELECT seq_scan FROM pg_stat_user_tables WHERE relname = %s"
+    assert eventually(lambda: (rows(scans, table), time.sleep(1.5))[0] == rows(scans, table), 15)
     sandbox.heal(box.state)
-    assert rows(box.state, query) == before
+    assert rows(query) == before
 
 
-def test_idle_in_transaction(box: sandbox.Status, broken: Break) -> None:
+def test_idle_in_transaction(box: sandbox.Status, broken: Break, rows: Rows, eventually: Eventually) -> None:
     """Two to five sessions of one job sit in their transactions and block nobody; ending them is enough."""
     truth = broken("idle_in_transaction")
     application = truth.subject["application"]
     idle = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND state = 'idle in transaction'"
-    assert 2 <= rows(box.state, idle, application)[0][0] <= 5
-    assert not rows(box.state, WAITING)
+    assert 2 <= rows(idle, application)[0][0] <= 5
+    assert not rows(WAITING)
     assert errors(box) == 0
-    rows(box.state, TERMINATE, application, "idle in transaction", half="actor")
-    assert eventually(lambda: rows(box.state, idle, application) == [(0,)], 3)
+    rows(TERMINATE, application, "idle in transaction", half="actor")
+    assert eventually(lambda: rows(idle, application) == [(0,)], 3)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_database_down(box: sandbox.Status, broken: Break, seed: int) -> None:
+def test_database_down(box: sandbox.Status, broken: Break, seed: int, eventually: Eventually) -> None:
     """Nobody listens any more, whichever way it died, and it stays so until `heal`."""
     broken("database_down", seed)
     assert "refused" in (login(box) or "")
     assert eventually(lambda: errors(box) > 0, 5)
-    assert not {service.name for service in sandbox.status(box.state).services} & {"postgres"}
+    assert [service.name for service in sandbox.status(box.state).services if not service.running] == ["postgres"]
     sandbox.heal(box.state)
     assert login(box) is None
 
 
-def test_nothing_gives_the_answer_away(box: sandbox.Status, broken: Break) -> None:
+def test_nothing_gives_the_answer_away(box: sandbox.Status, broken: Break, rows: Rows) -> None:
     """No session, application or statement that the server shows names what is going on."""
     broken("lock_held")
-    shown = rows(box.state, "SELECT application_name, usename, query FROM pg_stat_activity WHERE usename <> 'postgres'")
+    shown = rows("SELECT application_name, usename, query FROM pg_stat_activity WHERE usename <> 'postgres'")
     assert not [row for row in shown if SUSPICIOUS.search(" ".join(map(str, row)))]
 
 

@@ -7,22 +7,33 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
-from conftest import eventually
 
 from runbook_lib import sandbox
 from runbook_lib.errors import SandboxError, UsageError
 from runbook_lib.sandbox.processes import pids_below
 
-OWNER = "import sys, time, pathlib; from runbook_lib import sandbox; p = pathlib.Path(sys.argv[1]); {}; time.sleep(600)"
-UP = OWNER.format("sandbox.up(p, owner=True); print('up', flush=True)")
+Eventually = Callable[[Callable[[], object], float], bool]
+UP = """
+import pathlib, sys, time
+from runbook_lib import sandbox
+sandbox.up(pathlib.Path(sys.argv[1]), owner=True)
+print("up", flush=True)
+time.sleep(600)
+"""
 
 
 def gone(pids: list[int]) -> bool:
-    return not [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"]
+    """A zombie is gone: it only waits for this process, its parent, to take note."""
+    return not [process for process in psutil.process_iter(["status"]) if process.pid in pids and not zombie(process)]
+
+
+def zombie(process: psutil.Process) -> bool:
+    return bool(process.info["status"] == psutil.STATUS_ZOMBIE)  # type: ignore[attr-defined] # process_iter sets it
 
 
 def closed(status: sandbox.Status) -> bool:
@@ -39,54 +50,43 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
 
 
-def test_command_line_up_and_down_beside_another(box: sandbox.Status, tmp_path: Path) -> None:
-    """A second sandbox comes up beside the first; `up` again says so; `down` leaves nothing, and the first lives."""
+def test_beside_another_killed_stale_and_owned(box: sandbox.Status, tmp_path: Path, eventually: Eventually) -> None:
+    """A second one on the command line; its supervisor is killed, then that of its successor's owner: nothing stays."""
     state = tmp_path / "second"
     shown = json.loads(run("up", "--state", str(state), "--seed", "4", "--json").stdout)
-    status = sandbox.status(state)
-    pids = pids_below(shown["pid"])
+    first, pids = sandbox.status(state), pids_below(shown["pid"])
     assert len(pids) > 8
-    assert not {service.port for service in status.services} & {service.port for service in box.services}
+    assert not {service.port for service in first.services} & {service.port for service in box.services}
     again = run("up", "--state", str(state))
     assert (again.returncode, again.stderr.count("\n")) == (1, 1)
     assert "is up in" in again.stderr
-    assert json.loads(run("down", "--state", str(state), "--json").stdout)["phase"] == "down"
-    assert gone(pids)
-    assert closed(status)
-    assert not state.exists()
+    os.kill(first.pid, signal.SIGKILL)
+    assert eventually(lambda: gone(pids) and closed(first), 8)
+    assert sandbox.status(state).phase == "dead"
+    with pytest.raises(SandboxError, match="is not up"):
+        sandbox.heal(state)
+    owner_is_killed(state, eventually)
     assert all(service.running for service in sandbox.status(box.state).services)
     sandbox.down(state)
 
 
-def test_killed_supervisor_leaves_a_stale_folder_that_up_cleans(tmp_path: Path) -> None:
-    """SIGKILL of the supervisor ends every process; the folder is recognised as stale, and `up` begins anew."""
-    state = tmp_path / "state"
-    status = sandbox.up(state, owner=True)
-    pids = pids_below(status.pid)
-    os.kill(status.pid, signal.SIGKILL)
-    assert eventually(lambda: gone(pids), 8)
-    assert closed(status)
-    assert sandbox.status(state).phase == "dead"
-    with pytest.raises(SandboxError, match="is not up"):
-        sandbox.heal(state)
-    process = subprocess.Popen([sys.executable, "-c", UP, str(state)], stdout=subprocess.PIPE)
-    with process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"up\n"
-        second = sandbox.status(state)
-        pids = pids_below(second.pid)
-        process.kill()
-    assert eventually(lambda: gone(pids) and not state.exists(), 8), "its owner was killed, so it had to end"
-    assert closed(second)
+def owner_is_killed(state: Path, eventually: Eventually) -> None:
+    with subprocess.Popen([sys.executable, "-c", UP, str(state)], stdout=subprocess.PIPE) as owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == b"up\n", "the stale folder is cleaned"
+        status = sandbox.status(state)
+        pids = pids_below(status.pid)
+        owner.kill()
+    assert eventually(lambda: gone(pids) and closed(status) and not state.exists(), 8)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_up_that_is_ended_leaves_nothing(tmp_path: Path, number: int) -> None:
+def test_up_that_is_ended_leaves_nothing(tmp_path: Path, number: int, eventually: Eventually) -> None:
     """Ctrl-C, and even SIGKILL, in the middle of `up`."""
     state = tmp_path / "state"
     process = subprocess.Popen([sys.executable, "-m", "runbook_lib", "sandbox", "up", "--state", str(state)])
     with process:
-        assert eventually(lambda: (state / "postgres").exists(), 20)
+        assert eventually((state / "postgres").exists, 20)
         pids = pids_below(sandbox.status(state).pid)
         process.send_signal(number)
         process.wait(20)

@@ -1,5 +1,5 @@
 -- Which application holds the connections, and which it no longer uses
--- params: unused_seconds float64 = 15.0, limit Int64 = 100
+-- params: unused_seconds float64 = 5.0, limit Int64 = 100
 -- columns: application str, role str, client str, sessions Int64, active Int64, idle Int64, idle_in_transaction Int64,
 --   waiting_for_lock Int64, unused Int64, oldest_unused_seconds float64, first_started timestamp,
 --   last_started timestamp, max_connections Int64, last_query str

@@ -7,7 +7,7 @@ from psycopg import sql
 from runbook_lib.sandbox.box import Box
 from runbook_lib.sandbox.names import REPORTS
 from runbook_lib.sandbox.processes import wait_until
-from runbook_lib.sandbox.schema import PRODUCTS
+from runbook_lib.sandbox.settings import PRODUCTS
 
 CAUSE = "idle_in_transaction"
 MITIGATION = "terminate_idle"

@@ -1,7 +1,6 @@
 """The shop's front: lists and takes orders, logs customers in."""
 
 import functools
-import hashlib
 import hmac
 import http.client
 import json
@@ -15,6 +14,7 @@ from psycopg import sql
 from psycopg_pool import ConnectionPool
 
 from runbook_lib.sandbox import valkey
+from runbook_lib.sandbox.schema import password_hash
 from runbook_lib.sandbox.settings import HOST, Settings
 from runbook_lib.sandbox.shop.log import json_log
 from runbook_lib.sandbox.shop.web import Fields, server
@@ -32,11 +32,6 @@ INSERT = (
 LOGIN = "SELECT id, password_salt, password_hash FROM customers WHERE email = %s"
 SEEN = "UPDATE customers SET last_login = now() WHERE id = %s"
 UNAVAILABLE = (psycopg.Error, redis.RedisError, http.client.HTTPException, OSError)
-ROUNDS = 1_000
-
-
-def password_hash(password: str, salt: str) -> str:
-    return hashlib.pbkdf2_hmac("sha256", password.encode(), salt.encode(), ROUNDS).hex()
 
 
 class Api:

@@ -8,6 +8,7 @@ import http.client
 import json
 import logging
 import random
+import socket
 import statistics
 import sys
 import threading
@@ -15,8 +16,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from runbook_lib.sandbox.schema import CUSTOMERS, ORDERS
-from runbook_lib.sandbox.settings import HOST, Settings
+from runbook_lib.sandbox.settings import CUSTOMERS, HOST, ORDERS, PASSWORD, Settings
 from runbook_lib.sandbox.shop.log import json_log
 from runbook_lib.sandbox.shop.web import REQUESTS, SECONDS, Fields, healthy, server
 
@@ -24,7 +24,6 @@ RATE = 20
 THREADS = 48
 HOT_PRODUCTS = 10
 TIMEOUT = 5.0
-PASSWORD = "open sesame"  # noqa: S105 - of every customer of a shop that is no shop
 Call = tuple[str, str, dict[str, object] | None]
 
 
@@ -43,6 +42,7 @@ class Load:
         self.log = logging.getLogger("load")
 
     def run(self) -> None:
+        self._wait_for_opening()
         due = time.monotonic()
         for number in range(sys.maxsize):
             self._launch(self._choose())
@@ -50,6 +50,14 @@ class Load:
                 self._write()
             due += 1 / RATE
             time.sleep(max(0.0, due - time.monotonic()))
+
+    def _wait_for_opening(self) -> None:
+        """Customers come once somebody listens; that nobody ever does is the supervisor's business."""
+        while True:
+            with socket.socket() as probe:
+                if probe.connect_ex((HOST, self.port)) == 0:
+                    return
+            time.sleep(0.05)
 
     def _choose(self) -> Call:
         chance, customer = self.random.random(), self.random.randint(1, CUSTOMERS)

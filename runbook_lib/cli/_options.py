@@ -1,0 +1,31 @@
+"""What several commands take."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+Decorated = Callable[..., Any]
+
+
+def archive_option(function: Decorated) -> Decorated:
+    text = "where evidence is; RUNBOOK_ARCHIVE, else ./archive"
+    return click.option("--archive", "place", help=text, callback=_place)(function)
+
+
+def _place(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str:
+    return value or os.environ.get("RUNBOOK_ARCHIVE") or "archive"
+
+
+def json_option(function: Decorated) -> Decorated:
+    return click.option("--json", "as_json", is_flag=True, help="print one JSON object on stdout")(function)
+
+
+def profile_of(incident: Any) -> str:
+    """The profile that an incident was last run with."""
+    from runbook_lib.archive import timeline
+
+    events = timeline.read(incident)
+    runs = [e.data.get("parameters", {}).get("profile") for e in events if e.kind == "run_started"]
+    return str(next((p for p in reversed(runs) if p), None) or events[0].data.get("profile") or "sandbox")

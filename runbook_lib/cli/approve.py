@@ -1,0 +1,32 @@
+"""`runbook approve INC PLAN`: a person signs a plan."""
+
+import json
+
+import click
+
+from runbook_lib.cli._options import archive_option, json_option
+
+
+@click.command()
+@click.argument("incident")
+@click.argument("plan_id", metavar="PLAN")
+@click.option("--target", help="the target's name, typed; asked for where it is not given")
+@archive_option
+@json_option
+def command(incident: str, plan_id: str, target: str | None, place: str, *, as_json: bool) -> None:
+    """Shows PLAN, asks for its target's name, and signs it with your key. Changes nothing yet."""
+    from runbook_lib.archive.store import Archive
+    from runbook_lib.errors import PlanRefusedError
+    from runbook_lib.mitigations import plan as plans
+    from runbook_lib.mitigations.approval import approve
+
+    folder = Archive.at(place).incident(incident, must_exist=True)
+    plan = plans.load(folder, plan_id)
+    click.echo(plan._repr_mimebundle_()["text/plain"], err=True)
+    typed = target if target is not None else click.prompt(f"Type {plan.source} to approve", err=True)
+    if typed != plan.source:
+        raise PlanRefusedError(f"{typed!r} is not the plan's target {plan.source}: not approved")
+    approval = approve(folder, plan_id)
+    record = {"plan": plan_id, "approver": approval.approver, "fingerprint": approval.fingerprint}
+    text = f"approved with key {approval.fingerprint} until {approval.until:%H:%M:%S} UTC"
+    click.echo(json.dumps({**record, "until": approval.until.isoformat()}) if as_json else text)

@@ -1,0 +1,1 @@
+"""One short file a cause; the folder is the catalogue."""

@@ -1,0 +1,26 @@
+"""Terminate named sessions: their transactions are rolled back, their locks and connections come free."""
+
+from collections.abc import Mapping
+
+from runbook_lib.drivers import postgres
+from runbook_lib.mitigations.plan import Draft
+from runbook_lib.mitigations.postgres import _sessions
+from runbook_lib.mitigations.postgres._sessions import broken, run
+from runbook_lib.model import Json
+from runbook_lib.profile import Source
+
+__all__ = ["broken", "plan", "run"]
+
+
+def plan(source: Source, arguments: Mapping[str, Json], *, label: str) -> Draft:
+    """`arguments`: sessions, each with pid and backend_start (ISO 8601)."""
+    with postgres.reading(source, application_name=label, seconds=_sessions.SECONDS) as connection:
+        return _sessions.draft(
+            source,
+            _sessions.named(connection, arguments["sessions"]),
+            connection,
+            kind="postgres.terminate",
+            function="pg_terminate_backend",
+            expected="their locks and connections come free within a second; their clients see an error",
+            irreversible="a session that has ended, and the work it had not committed, do not come back",
+        )

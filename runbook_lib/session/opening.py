@@ -1,0 +1,53 @@
+"""Opening a run: the incident it belongs to, its folder, and whether the systems that answer are the right ones."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from runbook_lib import incidents
+from runbook_lib.archive import timeline
+from runbook_lib.archive.store import Archive, IncidentFolder, RunFolder
+from runbook_lib.errors import WrongTargetError
+from runbook_lib.model import Target
+from runbook_lib.profile import Profile
+
+
+def default_archive() -> str:
+    return os.environ.get("RUNBOOK_ARCHIVE") or "archive"
+
+
+def folders(notebook: str, profile: Profile, incident: str, archive: str) -> tuple[IncidentFolder, RunFolder]:
+    """The run folder that the runner made (RUNBOOK_RUN_DIR), else a new one, in a new incident where none is named."""
+    prepared = os.environ.get("RUNBOOK_RUN_DIR")
+    if prepared:
+        run = RunFolder(Path(prepared))
+        return IncidentFolder(run.path.parent.parent), run
+    store = Archive.at(archive or default_archive())
+    if incident:
+        folder = store.incident(incident)
+        if not any(e.kind == "declared" for e in timeline.read(folder)):
+            incidents.declare(store, f"{notebook} opened by hand", profile=profile.name, incident=incident)
+    else:
+        folder = incidents.declare(store, f"{notebook} opened by hand", profile=profile.name)
+    run = folder.new_run(notebook)
+    timeline.append(folder, "run_started", f"{notebook} opened", data={"run": run.id, "notebook": notebook})
+    return folder, run
+
+
+def fence(incident: IncidentFolder, targets: Sequence[Target]) -> None:
+    """Keeps an incident on its systems: the first identity that answers for a source is the one for all its runs.
+
+    Raises WrongTargetError where another one is proven to answer; an identity that cannot be had proves nothing.
+    """
+    known = incidents.state_of(incident).targets
+    for target in targets:
+        if target.identity is None:
+            continue
+        if target.source not in known:
+            data = {"source": target.source, "identity": target.identity, "address": target.address}
+            timeline.append(incident, "target", f"{target.source} is {target.identity} at {target.address}", data=data)
+        elif known[target.source] != target.identity:
+            raise WrongTargetError(
+                f"{target.source} at {target.address} is {target.identity}, but incident {incident.id} is about "
+                f"{known[target.source]}: wrong profile, or wrong incident"
+            )

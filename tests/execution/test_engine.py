@@ -1,0 +1,85 @@
+"""`papermill --engine runbook`, without anything of ours around it."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from runbook_lib.execution.engine import RunbookEngine
+
+
+def papermill(source, output, *options):
+    command = [sys.executable, "-m", "papermill", "--engine", "runbook", source, str(output), *options]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def states(path):
+    notebook = json.loads(path.read_text("utf-8"))
+    told = [c["metadata"]["runbook"]["state"] for c in notebook["cells"] if "runbook" in c["metadata"]]
+    status = [c["metadata"]["papermill"]["status"] for c in notebook["cells"] if "runbook" in c["metadata"]]
+    return notebook["metadata"]["runbook"]["state"], told, status
+
+
+def test_a_killed_kernel_is_told_truthfully(book, tmp_path):
+    """The stock engine marks the killing cell and those that never ran as completed."""
+    process = papermill(book("dies"), tmp_path / "out.ipynb")
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "PapermillExecutionError" in errors
+    assert states(tmp_path / "out.ipynb") == (
+        "failed",
+        ["ok", "failed", "never ran"],
+        ["completed", "failed", "pending"],
+    )
+
+
+def test_what_papermill_writes_afterwards_is_redacted_too(book, tmp_path):
+    """It takes what the engine returns, and its own error message comes from that as well."""
+    process = papermill(book("leaks"), tmp_path / "out.ipynb", "--log-output", "--execution-timeout", "60")
+    env_free_secret = "swordfish-9"
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert env_free_secret not in errors
+    assert env_free_secret not in (tmp_path / "out.ipynb").read_text("utf-8")
+
+
+def test_a_parameter_that_looks_like_a_secret_is_refused(book, tmp_path):
+    """Before anything is written."""
+    process = papermill(book("fine"), tmp_path / "out.ipynb", "-p", "api_key", "abcdefgh")
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "api_key looks like a secret" in errors
+    assert not (tmp_path / "out.ipynb").exists()
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_papermill_with_a_whole_file(book, tmp_path, until, signum):
+    """Interrupted is interrupted, and nothing that never ran is completed."""
+    output = tmp_path / "out.ipynb"
+    process = papermill(book("stuck"), output)
+    until(lambda: output.exists() and states(output)[1][1] == "running")
+    process.send_signal(signum)
+    process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert states(output) == (
+        "interrupted",
+        ["ok", "interrupted", "never ran"],
+        ["completed", "failed", "pending"],
+    )
+
+
+def test_it_works_inside_of_a_running_loop(book):
+    """As in a notebook that runs notebooks; there it hears no signals, and returns what it ran."""
+    import asyncio
+
+    from papermill.iorw import load_notebook_node
+
+    async def inside():
+        return RunbookEngine.execute_notebook(load_notebook_node(book("fine")), "python3", progress_bar=False)
+
+    before = signal.getsignal(signal.SIGINT)
+    copy = asyncio.run(inside())
+    assert copy.metadata.runbook.state == "completed"
+    assert signal.getsignal(signal.SIGINT) is before
