@@ -6,7 +6,7 @@ import importlib
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -16,6 +16,8 @@ from runbook_lib.errors import SecretError
 MASK = "[redacted]"
 SHORTEST = 6
 SCHEMES = ("env:", "file:", "keyring:")
+ANSI = re.compile(r"\x1b\[[0-9;:?]*[ -/]*[@-~]")
+PICTURES = ("image/", "audio/", "video/", "application/pdf", "application/octet-stream", "font/")
 SUSPICIOUS_NAME = re.compile(
     r"(?i)(?:^|[_\-.])(?:pass(?:word|wd|phrase)?|pwd|secret|token|api[_\-]?key|private[_\-]?key|credentials?|auth)(?:$|[_\-.])"
 )
@@ -139,6 +141,15 @@ class Redactor:
         >>> Redactor(["hunter2hunter2"]).redact("it is hunter2hunter2, or postgres://app:swordfish@db")
         'it is [redacted], or postgres://app:[redacted]@db'
         """
+        safe = self._masked(text)
+        if "\x1b" not in text:
+            return safe
+        # Colours go where they stand inside of a secret (a traceback colours each token).
+        plain = ANSI.sub("", text)
+        safe_plain = self._masked(plain)
+        return safe_plain if safe_plain != plain else safe
+
+    def _masked(self, text: str) -> str:
         if self._known is not None:
             text = self._known.sub(MASK, text)
         for pattern in PATTERNS:
@@ -155,6 +166,20 @@ class Redactor:
             return type(value)(self.clean(v) for v in value)
         return value
 
+    def clean_display(self, value: Any, redact: Callable[[str], str] | None = None) -> Any:
+        """The same for what a notebook shows, where pictures and the like, by their MIME type, are left as they are.
+
+        `redact` may stand in for `self.redact`, to remember what it did with texts that come again and again.
+        """
+        redact = redact or self.redact
+        if isinstance(value, str):
+            return redact(value)
+        if isinstance(value, dict):
+            return {redact(k): v if _picture(k) else self.clean_display(v, redact) for k, v in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.clean_display(v, redact) for v in value]
+        return value
+
     def holdback(self, text: str) -> int:
         """How many characters at the end could be the beginning of a known secret, so must wait for more text."""
         for length in range(min(len(text), self.longest - 1), 0, -1):
@@ -162,6 +187,10 @@ class Redactor:
             if any(s.startswith(tail) for s in self._spellings):
                 return length
         return 0
+
+
+def _picture(key: str) -> bool:
+    return key.startswith(PICTURES) and not key.startswith("image/svg")
 
 
 redactor = Redactor()

@@ -26,7 +26,7 @@ def command(names: tuple[str, ...], seed: int | None, jobs: int, place: str | No
 
     from runbook_lib.archive.store import Archive
     from runbook_lib.drills import runner, scenario
-    from runbook_lib.drills.report import Board, table
+    from runbook_lib.drills.report import Board, places, table
 
     drills = [scenario.load(name) for name in names or scenario.names()]
     archive = Archive.at(place or os.environ.get("RUNBOOK_ARCHIVE") or "archive")
@@ -42,7 +42,6 @@ def command(names: tuple[str, ...], seed: int | None, jobs: int, place: str | No
         click.echo(json.dumps({**shown, "drills": [g.record() for g in grades]}))
     else:
         Console().print(table(grades, seed))
-        for grade in grades:
-            Console().print(f"{grade.drill}: {grade.post_mortem}", soft_wrap=True, highlight=False, markup=False)
+        Console().print(places(grades))
     if not all(g.passed for g in grades):
         raise SystemExit(1)

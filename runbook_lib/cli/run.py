@@ -32,13 +32,15 @@ ORDER = ("ok", "warn", "critical")
 def command(name: str, *, fail_on: str | None, as_json: bool, timeout: float, **given: Any) -> None:
     parameters, profile, hidden = _prepare(name, given)
     incident = _incident(name, given, parameters, profile)
+    if given["approve"]:
+        _approve(incident, given["approve"])
     from rich.console import Console
 
     from runbook_lib.execution.runner import run_notebook
     from runbook_lib.execution.showing import Terminal
 
     console = Console(stderr=as_json, highlight=False)
-    terminal = Terminal(console, incident=incident.id, archive=str(incident.path.parent))
+    terminal = Terminal(console, notebook=name, incident=incident.id, archive=str(incident.path.parent))
     terminal.line(f"{name} for {incident.id}")
     result = run_notebook(
         name, parameters=parameters, incident=incident, timeout=timeout, hide_env=hidden, on_output=terminal.output
@@ -100,6 +102,15 @@ def _incident(name: str, given: Mapping[str, Any], parameters: dict[str, Any], p
         return archive.incident(incident)
     title = f"{Path(name).stem} was run by hand"
     return life.declare(archive, title, profile=profile, detected_by="runbook run", incident=incident or "")
+
+
+def _approve(incident: "IncidentFolder", plan_id: str) -> None:
+    """Naming a plan approves it, unless somebody did before. Raises RefusedError before anything runs."""
+    from runbook_lib.mitigations import plan as plans
+    from runbook_lib.mitigations.approval import approval_of, approve
+
+    if approval_of(incident, plans.load(incident, plan_id)) is None:
+        approve(incident, plan_id)
 
 
 def _told(result: "RunResult") -> dict[str, Any]:

@@ -49,26 +49,26 @@ class Board:
 
 
 def table(grades: Sequence[Grade], seed: int) -> Table:
-    """The end of a drill run: what was broken, what was found, what helped, and where it is written down."""
+    """What was broken, what was found and how soon, what helped."""
     shown = Table(title=f"Drills, seed {seed}", title_justify="left", show_lines=True)
-    heads = ("fault", "found", "first evidence", "verdict", "mitigation", "helped", "evidence", "post-mortem")
-    for head in heads:
-        shown.add_column(head, overflow="fold", justify="right" if head in ("first evidence", "verdict") else "left")
+    for head in ("fault", "found", "first evidence", "verdict", "mitigation", "helped"):
+        shown.add_column(head, justify="right" if head in ("first evidence", "verdict") else "left")
     for g in grades:
-        found = Text(f"{g.found} {g.subject}".strip(), style="green" if g.passed else "red")
-        if g.why:
-            found.append(f"\n{g.why}", style="red")
-        evidence, report = g.evidence.rpartition("/")[2], g.post_mortem.rpartition("/")[2]
-        shown.add_row(
-            g.fault,
-            found,
-            _seconds(g.seconds_to_first_evidence),
-            _seconds(g.seconds_to_verdict),
-            g.mitigation,
-            Text(g.helped, style="green" if g.helped == "helped" else ""),
-            Text(evidence),
-            Text(report),
-        )
+        found = Text(g.found, style="bold green" if g.passed else "bold red")
+        found.append(f"\n{g.subject}" if g.subject else "", style="not bold default")
+        found.append(f"\n{g.why}" if g.why else "", style="red")
+        helped = Text(g.helped, style="green" if g.helped == "helped" else "")
+        first, verdict = _seconds(g.seconds_to_first_evidence), _seconds(g.seconds_to_verdict)
+        shown.add_row(g.fault, found, first, verdict, Text(g.mitigation), helped)
+    return shown
+
+
+def places(grades: Sequence[Grade]) -> Table:
+    """Where it is written down; paths are not cut, so that they can be opened."""
+    shown = Table.grid(padding=(0, 2))
+    for g in grades:
+        shown.add_row(Text(g.drill, style="bold"), Text("evidence"), Text(g.evidence, overflow="fold"))
+        shown.add_row("", Text("post-mortem"), Text(g.post_mortem, overflow="fold"))
     return shown
 
 

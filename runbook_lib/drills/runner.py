@@ -1,21 +1,20 @@
-"""Carries out drills: break, investigate, approve, mend, verify, write up; by the command line, as people do."""
+"""Carries out drills: break, investigate, approve, mend, verify, write up."""
 
-import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from queue import SimpleQueue
 
-from runbook_lib import incidents, sandbox
+from runbook_lib import drivers, incidents, profile, sandbox
 from runbook_lib.archive import timeline
 from runbook_lib.archive.store import Archive, IncidentFolder, new_id
 from runbook_lib.drills.grade import Grade, misses
 from runbook_lib.drills.scenario import ESCALATE, NOTHING, Drill
+from runbook_lib.drivers import threads
 from runbook_lib.errors import RunFailedError
+from runbook_lib.execution.runner import run_notebook
 from runbook_lib.mitigations.approval import approve
 from runbook_lib.model import Json
 from runbook_lib.reports import post_mortem
@@ -28,14 +27,27 @@ Progress = Callable[[str, str], None]
 def run_all(
     drills: Sequence[Drill], archive: Archive, states: Path, *, seed: int, jobs: int, progress: Progress
 ) -> list[Grade]:
-    """All drills, `jobs` sandboxes side by side, each carrying out its share in turn. Grades in the order given."""
+    """All drills, `jobs` sandboxes side by side, each carrying out its share in turn. Grades in the order given.
+
+    The lanes are daemon threads: Ctrl-C ends the process at once, and with it every sandbox and kernel it owns.
+    """
+    done: SimpleQueue[list[Grade] | Exception] = SimpleQueue()
     lanes = [list(drills[n::jobs]) for n in range(min(jobs, len(drills)))]
-    with ThreadPoolExecutor(len(lanes)) as pool:
-        futures = [
-            pool.submit(_lane, lane, archive, states / f"sandbox-{n}", seed + n, progress)
-            for n, lane in enumerate(lanes)
-        ]
-        grades = {g.drill: g for future in futures for g in future.result()}
+
+    def work(n: int) -> None:
+        try:
+            done.put(_lane(lanes[n], archive, states / f"sandbox-{n}", seed + n, progress))
+        except Exception as error:  # noqa: BLE001 - handed to the caller's thread, which raises it
+            done.put(error)
+
+    for n in range(len(lanes)):
+        threads.start(f"drill-{n}", partial(work, n))
+    grades: dict[str, Grade] = {}
+    for _ in lanes:
+        result = done.get()
+        if isinstance(result, Exception):
+            raise result
+        grades |= {grade.drill: grade for grade in result}
     return [grades[d.name] for d in drills]
 
 
@@ -44,6 +56,7 @@ def _lane(drills: list[Drill], archive: Archive, state: Path, seed: int, progres
         progress(drills[0].name, f"sandbox: {text}")
 
     status = sandbox.up(state, seed=seed, owner=True, progress=tell)
+    drivers.check_settings(profile.load(str(status.profile)))  # so that this process knows what to redact
     try:
         return [_drill(d, archive, status, seed, lambda text, d=d: progress(d.name, text)) for d in drills]  # type: ignore[misc]
     finally:
@@ -56,7 +69,7 @@ def _drill(drill: Drill, archive: Archive, status: sandbox.Status, seed: int, te
     calm = incidents.declare(
         archive, f"Before drill {drill.name}", profile="sandbox", detected_by="drill", incident=f"{name}-before"
     )
-    baseline = _notebook("triage", calm, archive, status)
+    baseline = _notebook("triage", calm, status)
     tell(f"breaking it: {drill.fault}")
     truth = sandbox.break_fault(status.state, drill.fault, seed=seed).as_dict()
     title = f"Drill: the shop has trouble ({name})"
@@ -65,9 +78,9 @@ def _drill(drill: Drill, archive: Archive, status: sandbox.Status, seed: int, te
     time.sleep(drill.unnoticed_seconds)
     begun = now()
     tell("triage")
-    found = _notebook("triage", incident, archive, status)
+    found = _notebook("triage", incident, status)
     tell(f"found {(found.get('verdict') or {}).get('title', 'nothing')}")
-    _mend(drill, incident, archive, status, found, tell)
+    _mend(drill, incident, status, found, tell)
     tell("writing the post-mortem, healing the shop")
     incidents.resolve(incident, "the drill is over")
     written = post_mortem.write(incident)
@@ -78,7 +91,6 @@ def _drill(drill: Drill, archive: Archive, status: sandbox.Status, seed: int, te
 def _mend(
     drill: Drill,
     incident: IncidentFolder,
-    archive: Archive,
     status: sandbox.Status,
     found: dict[str, Json],
     tell: Callable[[str], None],
@@ -89,29 +101,21 @@ def _mend(
     plan = next((p for p in found["plans"] if p["kind"] == drill.mitigation), None)
     if drill.mitigation == ESCALATE or plan is None:
         tell(f"{drill.notebook}: no plan to carry out")
-        _notebook(drill.notebook, incident, archive, status)
+        _notebook(drill.notebook, incident, status)
         return
     tell(f"approving {plan['title']}")
     approve(incident, plan["id"])
     tell(f"{drill.notebook}: {plan['title']}; does it help?")
-    _notebook(drill.notebook, incident, archive, status, approve=plan["id"], hold_seconds=drill.hold_seconds)
+    _notebook(drill.notebook, incident, status, approve=plan["id"], hold_seconds=drill.hold_seconds)
 
 
-def _notebook(
-    name: str, incident: IncidentFolder, archive: Archive, status: sandbox.Status, **parameters: object
-) -> dict[str, Any]:
-    """Runs a notebook in a process of its own. Raises RunFailedError with its last words."""
-    options = [f"--profile={status.profile}", f"--incident={incident.id}", f"--archive={archive.root}", "--json"]
-    given = [word for key, value in parameters.items() for word in ("-p", f"{key}={value}")]
-    command = [sys.executable, "-m", "runbook_lib", "run", name, *options, *given]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=LONGEST_RUN, check=False, stdin=subprocess.DEVNULL
-    )
-    if done.returncode != 0:
-        said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
-        raise RunFailedError(f"runbook run {name} for {incident.id} ended with {done.returncode}: {said}")
-    findings: dict[str, Any] = json.loads(done.stdout)
-    return findings
+def _notebook(name: str, incident: IncidentFolder, status: sandbox.Status, **parameters: Json) -> dict[str, Json]:
+    """What `runbook run` does, in this process. Raises RunFailedError with the run's last words."""
+    given = {"profile": str(status.profile), **parameters}
+    result = run_notebook(name, parameters=given, incident=incident, timeout=LONGEST_RUN)
+    if result.state != "completed" or result.findings is None:
+        raise RunFailedError(f"{name} for {incident.id} {result.state}: {result.reason}; see {result.folder.path}")
+    return dict(result.findings)
 
 
 def _grade(

@@ -1,5 +1,6 @@
 """Runs a notebook from outside its kernel, and writes down truthfully how it went."""
 
+import importlib
 import sys
 from types import ModuleType
 from typing import cast
@@ -9,7 +10,7 @@ from typing import cast
 _modules = cast(dict[str, ModuleType | None], sys.modules)
 _before = _modules.get("rfc3987_syntax")
 _modules["rfc3987_syntax"] = _before
-import jsonschema  # noqa: E402, F401 - imported for good here, without that package
+importlib.import_module("jsonschema")
 
 if _before is None:
     del _modules["rfc3987_syntax"]

@@ -16,10 +16,10 @@ from nbformat import NotebookNode
 
 from runbook_lib.errors import RunFailedError
 from runbook_lib.execution import form
-from runbook_lib.execution.copies import clean, text
 from runbook_lib.execution.kernel import Client, Kernel, OnOutput
 from runbook_lib.execution.ledger import Ending, Ledger
 from runbook_lib.execution.stop import Stop
+from runbook_lib.secrets import redactor
 from runbook_lib.window import spoken
 
 CLEAN_UP_SECONDS = 5
@@ -84,7 +84,9 @@ class _Run:
         self._kernel = kernel
         self._stop = stop
         self._limits = limits
-        shown = (lambda index, output: on_output(index, form.node(clean(output)))) if on_output else None
+        shown = (
+            (lambda index, output: on_output(index, form.node(redactor.clean_display(output)))) if on_output else None
+        )
         self._client: Client = kernel.client(ledger.notebook, shown)
 
     async def play(self, cwd: Path | None, env: Mapping[str, str] | None) -> NotebookNode:
@@ -128,7 +130,7 @@ class _Run:
         try:
             await self._guarded(self._client.async_execute_cell(cell, index), self._limits.cell)
         except CellExecutionError as error:
-            reason = text(f"{error.ename}: {error.evalue}".splitlines()[0])
+            reason = redactor.redact(f"{error.ename}: {error.evalue}".splitlines()[0])
             ledger.end(index, "failed", reason=reason)
             return Ending(state="failed", reason=f"cell {_name(cell, index)}: {reason}")
         except DeadKernelError:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +11,8 @@ from nbformat import NotebookNode
 
 from runbook_lib.archive.store import write_atomic
 from runbook_lib.execution import form
-from runbook_lib.execution.copies import redacted, text
+from runbook_lib.execution.copies import redacted
+from runbook_lib.secrets import redactor
 from runbook_lib.window import now
 
 CellState = Literal["ok", "failed", "timed out", "never ran", "interrupted", "running"]
@@ -53,6 +55,8 @@ class Ledger:
         self._save = save
         self._on_cell = on_cell
         self._started = now()
+        # Each save redacts the whole copy, as an update may change an earlier cell; most of it is as it was.
+        self._text = lru_cache(maxsize=4096)(redactor.redact)
         for cell in notebook.cells:
             cell.metadata["papermill"] = _papermill(None, None, "pending")
             if cell.cell_type == "code":
@@ -61,7 +65,7 @@ class Ledger:
         self._mark_notebook(Ending(state="running"), None)
 
     def save(self) -> None:
-        self._save(redacted(self.notebook))
+        self._save(redacted(self.notebook, self._text))
 
     def start(self, index: int) -> None:
         """Also saves: one save a cell tells both how the last one ended and which one runs."""
@@ -76,7 +80,7 @@ class Ledger:
         cell = self.notebook.cells[index]
         self._mark(index, state, datetime.fromisoformat(cell.metadata["runbook"]["started"]), now())
         if reason:
-            cell.metadata["runbook"]["reason"] = text(reason)
+            cell.metadata["runbook"]["reason"] = redactor.redact(reason)
         if kind:
             cell.outputs.append(form.error_output(kind, reason))
 
@@ -87,7 +91,7 @@ class Ledger:
                 if cell.cell_type != "code":
                     cell.metadata["papermill"]["status"] = "completed"
         self._mark_notebook(ending, now())
-        copy = redacted(self.notebook)
+        copy = redacted(self.notebook, self._text)
         self._save(copy)
         return copy
 
@@ -102,7 +106,7 @@ class Ledger:
     def _mark_notebook(self, ending: Ending, ended: datetime | None) -> None:
         metadata = self.notebook.metadata
         times = {"started": self._started.isoformat(), "ended": ended.isoformat() if ended else None}
-        metadata["runbook"] = {"state": ending.state, "reason": text(ending.reason), **times}
+        metadata["runbook"] = {"state": ending.state, "reason": redactor.redact(ending.reason), **times}
         bad = ending.state not in {"running", "completed"}
         metadata.setdefault("papermill", form.node({})).update(
             start_time=times["started"],

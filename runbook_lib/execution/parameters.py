@@ -52,14 +52,18 @@ def declared(notebook: NotebookNode) -> dict[str, Declared]:
     source = next((c.source for c in notebook.cells if "parameters" in c.metadata.get("tags", [])), "")
     try:
         statements = ast.parse(source).body
-        found = [_declaration(s) for s in statements if not _is_comment(s)]
+        found = [_declaration(s) for s in statements if not _is_aside(s)]
     except (SyntaxError, ValueError) as error:
         raise ParameterError(f"the notebook's parameters cell is not made of annotated literals: {error}") from error
     return {d.name: d for d in found}
 
 
-def _is_comment(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+def _is_aside(statement: ast.stmt) -> bool:
+    """A text, or an import that annotations need."""
+    match statement:
+        case ast.Expr(value=ast.Constant()) | ast.ImportFrom(module="typing"):
+            return True
+    return False
 
 
 def _declaration(statement: ast.stmt) -> Declared:

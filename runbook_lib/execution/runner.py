@@ -10,6 +10,7 @@ from nbformat import NotebookNode
 from runbook_lib import workspace
 from runbook_lib.archive import manifest, timeline
 from runbook_lib.archive.store import IncidentFolder, RunFolder
+from runbook_lib.errors import RefusedError
 from runbook_lib.execution.conductor import Limits, conduct
 from runbook_lib.execution.kernel import OnOutput, require
 from runbook_lib.execution.ledger import Ledger, OnCell, cell_records, saver
@@ -126,9 +127,8 @@ class _Run:
             data = {"run": self.folder.id, "notebook": self._notebook, "state": state, "manifest": digest}
             text = f"{self._notebook} {state}" + (f": {reason}" if reason else "")
             timeline.append(self._incident, "run_ended", text, data=data)
-        return RunResult(
-            folder=self.folder, state=state, reason=reason, findings=findings, exit_status=EXIT_STATUS[state]
-        )
+        status = _exit_status(state, reason)
+        return RunResult(folder=self.folder, state=state, reason=reason, findings=findings, exit_status=status)
 
     def _completed_findings(self, state: str, ended: str) -> dict[str, Json] | None:
         if not (self.folder.path / "findings.json").exists():
@@ -137,6 +137,13 @@ class _Run:
         findings["run"] = {**findings.get("run", {}), "state": state, "ended": ended}
         self.folder.write_findings(findings)
         return findings
+
+
+def _exit_status(state: str, reason: str) -> int:
+    """A cell that was refused something (another target, an unapproved plan) says so with a status of its own."""
+    refusals = ["RefusedError", *(c.__name__ for c in RefusedError.__subclasses__())]
+    refused = any(f": {name}: " in reason for name in refusals)
+    return RefusedError.exit_status if state == "failed" and refused else EXIT_STATUS[state]
 
 
 def _html_report(run: RunFolder) -> object:

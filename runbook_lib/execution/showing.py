@@ -1,13 +1,14 @@
 """What `runbook run` shows while the notebook runs: findings as they come, the verdict, the plans."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
 from runbook_lib.model import MIME, Json
+from runbook_lib.window import spoken
 
 COLOURS = {"ok": "green", "warn": "yellow", "critical": "bold red", "unknown": "dim"}
 LISTS = (("supports", "for"), ("contradicts", "against"), ("would_settle", "would settle it"))
@@ -18,16 +19,26 @@ class Terminal:
     as it stands, without markup and without control characters.
     """
 
-    def __init__(self, console: Console, *, incident: str, archive: str) -> None:
+    def __init__(self, console: Console, *, notebook: str, incident: str, archive: str) -> None:
         self._console = console
-        self._place = f"--incident {shlex.quote(incident)} --archive {shlex.quote(archive)}"
+        self._notebook = notebook
+        self._incident = incident
+        self._archive = archive
+        self._shown: set[str] = set()
 
     def output(self, _cell: int, output: Mapping[str, Any]) -> None:
         """An `on_output` of the runner."""
         told = output.get("data", {}).get(MIME, {})
-        shown = {"finding": self._finding, "verdict": self._verdict, "plan": self._plan}
+        shown: dict[str, Callable[[Any], None]] = {
+            "finding": self._finding,
+            "verdict": self._verdict,
+            "unanswered": self._unanswered,
+            "plan": self._plan,
+            "verified": self._verified,
+            "message": self._message,
+        }
         for key, show in shown.items():
-            if isinstance(told.get(key), Mapping):
+            if key in told:
                 show(told[key])
 
     def line(self, *parts: str | tuple[str, str]) -> None:
@@ -36,6 +47,10 @@ class Terminal:
         self._console.print(Text.assemble(*((plain(text), style) for text, style in pairs)), soft_wrap=True)
 
     def _finding(self, finding: Mapping[str, Json]) -> None:
+        # A notebook shows a finding again where it discusses it.
+        if finding["evidence"] in self._shown:
+            return
+        self._shown.add(finding["evidence"])
         status = str(finding["status"])
         self.line((f"{status:8}", COLOURS.get(status, "")), f" {finding['source']}: {finding['summary']}")
 
@@ -47,10 +62,23 @@ class Terminal:
             for sentence in verdict.get(key, ()):
                 self.line((f"  {word}: ", "dim"), str(sentence))
 
+    def _unanswered(self, sentences: Sequence[str]) -> None:
+        for sentence in sentences:
+            self.line(("  not seen: ", "dim"), sentence)
+
     def _plan(self, plan: Mapping[str, Json]) -> None:
+        name, place = str(plan["id"]), ["--archive", self._archive]
+        run = ["run", self._notebook, "--incident", self._incident, "--approve", name, *place]
         self.line()
-        self.line(("proposed ", "bold"), f"{plan['title']} ({plan['source']}), plan {plan['id']}")
-        self.line("  to approve: ", (f"runbook approve {shlex.quote(str(plan['id']))} {self._place}", "cyan"))
+        self.line(("proposed ", "bold"), f"{plan['title']} ({plan['source']}), plan {name}")
+        self.line("  to approve and apply it: ", (shlex.join(["runbook", *run]), "cyan"))
+
+    def _verified(self, verified: Mapping[str, Json]) -> None:
+        held = f", every answer held ok for {spoken(verified['held_seconds'])}" if verified["held_seconds"] else ""
+        self.line(f"plan {verified['plan']}: ", (str(verified["verdict"]), "bold"), held)
+
+    def _message(self, text: str) -> None:
+        self.line((text, "bold"))
 
 
 def plain(text: str) -> str:

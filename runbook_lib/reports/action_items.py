@@ -139,6 +139,8 @@ BY_CAUSE: Mapping[str, Sequence[Pair]] = {
         ),
     ),
 }
+NO_ANSWER = ("database_down", "database_starting", "database_unreachable", "login_refused", "redis_down")
+"""Causes that are themselves the reason why a source answers nothing."""
 NO_CAUSE: Sequence[Pair] = (
     ("Find the cause: ask what the verdict names as what would settle it", "what is not understood comes back"),
     ("Write the cause into the catalogue once it is known, with a drill", "the next one on call finds it in a minute"),
@@ -149,10 +151,10 @@ ALWAYS: Sequence[Pair] = (
 
 
 GENERIC: Mapping[str, Pair] = {
-    "unanswered": ("Mend the access that was missing: {}", "it could not be asked when it mattered"),
+    "unanswered": ("Mend the access to {}", "it could not be asked when it mattered"),
     "escalated to": ("Write down what {} did, as a runbook or a mitigation", "nothing of ours fitted"),
     "did not help": ("Review the mitigation that did not help: {}", "it changed production without a proven effect"),
-    "not measured": ("Measure it next time: {}", "the impact on it is not known"),
+    "not measured": ("Measure it next time: {}", "what it suffered was not measured"),
 }
 """By what got in the way; the braces take its name."""
 

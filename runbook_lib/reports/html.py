@@ -11,6 +11,7 @@ from runbook_lib.model import Json
 from runbook_lib.reports import record
 from runbook_lib.reports.record import Record, RunRecord
 from runbook_lib.reports.rendering import render
+from runbook_lib.reports.silences import gather
 
 CONFIDENCE = {
     "confident": "Confident",
@@ -41,6 +42,7 @@ def write(run: RunFolder) -> Path:
         plans=[fate(plan, events) for plan in read.records("plans")],
         targets=_targets(read),
         window=_window(read),
+        silences=gather(read.unanswered),
     )
     write_atomic(path, text)
     return path

@@ -108,11 +108,19 @@ def _pictures(cells: list[dict[str, Json]]) -> Iterator[Picture]:
 
 
 def _words(markdown: str, before: str) -> tuple[str, str]:
-    """The last heading of a cell, else the one before; and its first line of other text."""
+    """The question that a cell asks in bold, else its last heading, else the one before; and the text after it.
+
+    >>> _words("## Diagnosis\\n**Does it serve?** `refused` is down.", "")
+    ('Does it serve?', 'refused is down.')
+    """
     lines = [line.strip() for line in markdown.splitlines() if line.strip()]
     headings = [line.lstrip("#").strip() for line in lines if line.startswith("#")]
     texts = [line for line in lines if not line.startswith("#")]
-    return clean(headings[-1] if headings else before, 160), clean(texts[0] if texts else "", 400)
+    heading, text = headings[-1] if headings else before, texts[0] if texts else ""
+    question = re.match(r"\*\*(.+?)\*\*\s*(.*)", text)
+    if question:
+        heading, text = question[1], question[2]
+    return clean(heading, 160), clean(re.sub(r"[*`]", "", text), 400)
 
 
 def _png(text: str) -> bytes | None:

@@ -55,11 +55,16 @@ def block(name: str, text: str) -> Markup:
 
 
 def actions(written: str | None, proposed: Sequence[tuple[str, str]]) -> str:
-    """The table of action items: rows that people touched stay, our own untouched ones are proposed anew."""
+    """The table of action items: rows that people touched stay, our own untouched ones are proposed anew.
+
+    To be rid of a proposal, give it another status (`rejected`) rather than delete it.
+    """
     kept = [line for line in (written or HEAD).splitlines() if not UNTOUCHED.match(line)]
     kept = kept if any(line.startswith("|") for line in kept) else [*kept, HEAD]
     items = [(escape_markdown(action), escape_markdown(why)) for action, why in proposed]
-    fresh = [f"| {a} | {why} |  |  | proposed |" for a, why in items if not any(a in line for line in kept)]
+    fresh = [
+        f"| {a} | {why} |  |  | proposed |" for a, why in items if not any(line.startswith(f"| {a} |") for line in kept)
+    ]
     return "\n".join([*kept, *fresh])
 
 

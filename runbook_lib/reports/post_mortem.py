@@ -12,6 +12,7 @@ from runbook_lib.reports import action_items, changes, html, people, proof, pros
 from runbook_lib.reports.notebook import Picture
 from runbook_lib.reports.record import RunRecord
 from runbook_lib.reports.rendering import render
+from runbook_lib.reports.silences import Silence, gather
 from runbook_lib.reports.story import Story
 
 
@@ -73,8 +74,8 @@ def _values(told: Story, pictures: list[Picture], trouble: list[str]) -> dict[st
     }
 
 
-def _unanswered(told: Story) -> list[str]:
-    return [str(s) for s in (told.verdict.data.get("unanswered") or [] if told.verdict else [])]
+def _unanswered(told: Story) -> list[Silence]:
+    return gather(told.verdict.data.get("unanswered") or [] if told.verdict else [])
 
 
 def _others(told: Story) -> list[Any]:
@@ -84,9 +85,13 @@ def _others(told: Story) -> list[Any]:
 
 
 def _hindrances(told: Story, changed: list[changes.Change], measures: list[sections.Measure]) -> dict[str, list[str]]:
+    subject = told.hypothesis.get("subject") or {}
+    # Where the cause is that the source does not answer, mending the cause is what gives the access back.
+    dead = subject.get("source") if told.cause in action_items.NO_ANSWER else None
+    silent = [s for s in _unanswered(told) if not s.source or s.source != dead]
     no_help = [c for c in changed if c.applied and (c.verified is None or c.verified.data.get("verdict") != "helped")]
     return {
-        "unanswered": _unanswered(told),
+        "unanswered": [f"{s.source} ({s.reason})" if s.source else s.reason for s in silent],
         "escalated to": [str(e.data.get("to")) for e in told.all("escalated")],
         "did not help": [c.title for c in no_help],
         "not measured": [m.what.lower() for m in measures if m.finding is None],

@@ -50,9 +50,11 @@ def _seen(story: Story) -> str:
 
 def _done(story: Story) -> str:
     if story.applied is None:
-        called = story.last("escalated") or story.last("escalation_advised")
+        called, advised = story.last("escalated"), story.last("escalation_advised")
         if called:
             return f"Nothing was changed; it was escalated to {_stop(str(called.data.get('to', 'not known')))}"
+        if advised:
+            return f"Nothing was changed; the advice was to call {_stop(str(advised.data.get('to', 'not known')))}"
         return "Nothing was changed."
     title = _stop(_plan_title(story, story.applied.data.get("plan")))[:-1]
     who = story.applied.data.get("by") or story.applied.actor

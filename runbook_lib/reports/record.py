@@ -9,7 +9,6 @@ from runbook_lib.errors import ArchiveError, StateError
 from runbook_lib.model import SEVERITY, Json, Status
 from runbook_lib.reports import notebook
 from runbook_lib.reports.notebook import Notebook
-from runbook_lib.secrets import redactor
 
 STATES = {
     "completed": "Every cell ran to its end.",
@@ -49,7 +48,12 @@ class RunRecord:
 
     @property
     def started(self) -> str:
-        return self.fact("started") or self.notebook.started
+        """By the folder's name where nothing else tells."""
+        return self.fact("started") or self.notebook.started or self.id.partition("-")[0]
+
+    @property
+    def incident(self) -> str:
+        return self.fact("incident") or self.folder.path.parent.parent.name
 
     @property
     def ended(self) -> str:
@@ -78,7 +82,7 @@ def read(run: RunFolder) -> RunRecord:
     trouble = [shown.trouble] if shown.trouble else []
     findings: Record = {}
     try:
-        findings = redactor.clean(run.findings())
+        findings = run.findings()
     except ArchiveError:
         trouble.append("findings.json is not there: the run ended before any question was answered")
     except StateError as error:

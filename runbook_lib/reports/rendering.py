@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import ChainableUndefined, Environment, PackageLoader, Undefined
 from markdown_it import MarkdownIt
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from runbook_lib.charts.text import clean, clean_lines
 from runbook_lib.model import COLOURS, Status
@@ -38,10 +38,15 @@ def _escape_start(match: "re.Match[str]") -> str:
 
 
 def fenced(text: object, language: str = "") -> Markup:
-    """A code block whose fence is longer than any run of backticks in it."""
-    body = clean_lines(text, LONGEST)
+    """A whole code block whose fence is longer than any run of backticks in it; it cannot hold a marker of `people`."""
+    body = clean_lines(text, MOST).replace("<!--", "<! --")
     fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", body)), default=0))
     return Markup(f"{fence}{language}\n{body}\n{fence}")  # noqa: S704 - nothing is markup inside of a fence
+
+
+def whole(text: object) -> Markup:
+    """Text for HTML that is not cut: exact calls and queries."""
+    return Markup(escape(clean_lines(text, MOST)))  # noqa: S704 - escaped right here
 
 
 def utc(moment: datetime | str | None, form: str = "%Y-%m-%d %H:%M:%S UTC") -> str:
@@ -99,6 +104,7 @@ def _environment(*, autoescape: bool, finalize: Callable[[Any], Any]) -> Environ
         "spoken": spoken,
         "colour": colour,
         "fenced": fenced,
+        "whole": whole,
         "markdown": markdown,
         "line": clean,
     }

@@ -97,7 +97,7 @@ def _carry_out(run: "Run", plan: Plan, hold_seconds: float, timeout_seconds: flo
 def _again(run: "Run", questions: list[Question]) -> list[tuple[Evidence, Finding]]:
     def sink(evidence: Evidence, finding: Finding) -> None:
         run.folder.append_evidence(evidence)
-        run.answers.append((evidence, finding))
+        run.afterwards.append((evidence, finding))
 
     label = f"runbook/{run.incident.id}"
     return asking.ask(questions, run.profile, label=label, deadline=run.deadline, sink=sink)

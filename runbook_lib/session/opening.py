@@ -1,15 +1,20 @@
 """Opening a run: the incident it belongs to, its folder, and whether the systems that answer are the right ones."""
 
+import atexit
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from runbook_lib import incidents
-from runbook_lib.archive import timeline
+from runbook_lib.archive import manifest, timeline
 from runbook_lib.archive.store import Archive, IncidentFolder, RunFolder
 from runbook_lib.errors import WrongTargetError
 from runbook_lib.model import Target
 from runbook_lib.profile import Profile
+from runbook_lib.reports import html
+from runbook_lib.window import now
+
+CLOSED = "closed"
 
 
 def default_archive() -> str:
@@ -30,8 +35,34 @@ def folders(notebook: str, profile: Profile, incident: str, archive: str) -> tup
     else:
         folder = incidents.declare(store, f"{notebook} opened by hand", profile=profile.name)
     run = folder.new_run(notebook)
+    manifest.lock(run, notebook=notebook)
+    atexit.register(_close, folder, run, notebook, profile.name)
     timeline.append(folder, "run_started", f"{notebook} opened", data={"run": run.id, "notebook": notebook})
     return folder, run
+
+
+def _close(incident: IncidentFolder, run: RunFolder, notebook: str, profile: str) -> None:
+    """At the end of a kernel that no runner watches: what a person ran cell by cell is sealed as `closed`."""
+    ended = now().isoformat()
+    if (run.path / "findings.json").exists():
+        findings = run.findings()
+        findings["run"] |= {"state": CLOSED, "ended": ended}
+        run.write_findings(findings)
+    html.write(run)
+    digest = manifest.seal(
+        run,
+        state=CLOSED,
+        cells=(),
+        notebook=notebook,
+        incident=incident.id,
+        profile=profile,
+        reason="run by hand, cell by cell",
+        started=ended,
+        ended=ended,
+        parameters={},
+    )
+    data = {"run": run.id, "notebook": notebook, "state": CLOSED, "manifest": digest}
+    timeline.append(incident, "run_ended", f"{notebook} closed", data=data)
 
 
 def fence(incident: IncidentFolder, targets: Sequence[Target]) -> None:

@@ -12,8 +12,6 @@ from typing import Any
 
 from runbook_lib.secrets import redactor
 
-ANSI = re.compile(r"\x1b\[[0-9;:?]*[ -/]*[@-~]")
-BINARY = ("image/", "audio/", "video/", "application/pdf", "application/octet-stream", "font/")
 # Where something may begin that only looks like a secret once its end is there; its line is held back till then.
 OPENING = re.compile(
     r"(?i)://|bearer|authoriz|passw|secret|token|api_?key|private|akia|gh[pos]_|glpat|xox|[sr]k_live|eyJ"
@@ -76,7 +74,11 @@ class _Gate:
         if message["header"]["msg_type"] == "stream" and not self._child:
             return self._stream(stream, message, ident)
         self._release(message)
-        safe = {**message, "content": clean(message["content"]), "metadata": clean(message["metadata"])}
+        safe = {
+            **message,
+            "content": redactor.clean_display(message["content"]),
+            "metadata": redactor.clean_display(message["metadata"]),
+        }
         return self._send(stream, safe, ident=ident, buffers=buffers, track=track)
 
     def _stream(self, stream: Any, message: dict[str, Any], ident: Any) -> Any:
@@ -104,7 +106,7 @@ class _Gate:
             due = [key for key in self._held if key[0] == request or (state == "idle" and key[0] not in self._running)]
             for key in due:
                 later, stream, parent = self._held.pop(key)
-                content = {"name": key[1], "text": safe_text(later)}
+                content = {"name": key[1], "text": redactor.redact(later)}
                 self._send(stream, "stream", content, parent=parent, ident=f"stream.{key[1]}".encode())
 
 
@@ -114,33 +116,8 @@ def split(text: str) -> tuple[str, str]:
     line = text.rfind("\n") + 1
     if cut - line < LONGEST_LINE and OPENING.search(text, line):
         cut = min(cut, line)
-    now, whole = safe_text(text[:cut]), safe_text(text)
-    if now + safe_text(text[cut:]) != whole:
+    now, whole = redactor.redact(text[:cut]), redactor.redact(text)
+    if now + redactor.redact(text[cut:]) != whole:
         # The cut would go through a secret that is whole already.
         return whole, ""
     return now, text[cut:]
-
-
-def clean(value: Any) -> Any:
-    """Takes secrets out of everything that is text, and leaves images and the like alone."""
-    if isinstance(value, str):
-        return safe_text(value)
-    if isinstance(value, dict):
-        return {safe_text(k) if isinstance(k, str) else k: v if _binary(k) else clean(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [clean(v) for v in value]
-    return value
-
-
-def _binary(key: object) -> bool:
-    return isinstance(key, str) and key.startswith(BINARY) and not key.startswith("image/svg")
-
-
-def safe_text(value: str) -> str:
-    """Colours go where they stand inside of a secret (a traceback colours each token)."""
-    safe = redactor.redact(value)
-    if "\x1b" not in value:
-        return safe
-    plain = ANSI.sub("", value)
-    safe_plain = redactor.redact(plain)
-    return safe_plain if safe_plain != plain else safe

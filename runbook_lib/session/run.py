@@ -43,6 +43,7 @@ class Run:
         self.deadline = deadline
         self.started = now()
         self.answers: list[tuple[Evidence, Finding]] = []
+        self.afterwards: list[tuple[Evidence, Finding]] = []
         self.plans: list[dict[str, Json]] = []
         self._verdict: Verdict | None = None
         self._silent: dict[str, tuple[float, str]] = {}
@@ -174,6 +175,7 @@ class Run:
                 "answered": len(self.answers) - len(unanswered),
                 "unanswered": unanswered,
                 "findings": [_described(e, f) for e, f in self.answers],
+                "afterwards": [_described(e, f) for e, f in self.afterwards],
                 "hypotheses": [h.record() for h in verdict.hypotheses] if verdict else [],
                 "verdict": verdict.first.record() if verdict else None,
                 "plans": self.plans,

@@ -12,6 +12,7 @@ from runbook_lib.queries import Query
 from runbook_lib.sources import Answer
 
 MOST_BODY = 300
+SLOW_MS = 500.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +23,7 @@ class Session:
 
     def ask(self, query: Query, params: Mapping[str, Json], seconds: float) -> Answer:  # noqa: ARG002 - it has none
         patience = seconds * 0.8
-        calls = {
-            name: partial(http.get, url, agent=self.label, seconds=patience) for name, url in self.endpoints.items()
-        }
+        calls = {name: partial(_steady, url, self.label, patience / 2) for name, url in self.endpoints.items()}
         replies = threads.side_by_side(calls, patience)
         silent = http.Reply(outcome=Outcome.TIMED_OUT, reason=f"no answer within {patience:.1f} s")
         rows = []
@@ -33,6 +32,15 @@ class Session:
             body = r.body[:MOST_BODY]
             rows.append((name, url, str(r.outcome), r.status, r.latency_ms, r.tls_days_left, r.reason, body))
         return Answer(rows=rows, text="\n".join(f"curl -sS -m {patience:.0f} {u}" for u in self.endpoints.values()))
+
+
+def _steady(url: str, agent: str, seconds: float) -> http.Reply:
+    """The better of two answers where the first is slow: one may be our own machine's, two are theirs."""
+    first = http.get(url, agent=agent, seconds=seconds)
+    if first.latency_ms is None or first.latency_ms < SLOW_MS:
+        return first
+    second = http.get(url, agent=agent, seconds=seconds)
+    return second if second.latency_ms is not None and second.latency_ms < first.latency_ms else first
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 import pytest
 
 from runbook_lib import secrets
-from runbook_lib.execution import copies, form, runner
+from runbook_lib.archive import store
+from runbook_lib.execution import conductor, copies, form, ledger, runner
 
 SECRET = "kx9&Quite'Secret-77"  # characters that are spelled otherwise in HTML, JSON and Python
 
@@ -11,7 +12,8 @@ SECRET = "kx9&Quite'Secret-77"  # characters that are spelled otherwise in HTML,
 @pytest.fixture
 def known(monkeypatch):
     """The secret as a profile would have it, known to this process, which stands for the runner."""
-    monkeypatch.setattr(copies, "redactor", secrets.Redactor([SECRET]))
+    for module in (copies, conductor, ledger, store):
+        monkeypatch.setattr(module, "redactor", secrets.Redactor([SECRET]))
     monkeypatch.setenv("TEST_SHOP_KEY", SECRET)
 
 
@@ -46,7 +48,7 @@ def test_a_secret_in_a_source_a_parameter_and_metadata(known):
 def test_images_are_left_alone(known):
     """A picture's text is no text."""
     picture = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abcdefghijkl"
-    assert copies.clean({"image/png": picture, "image/svg+xml": picture}) == {
+    assert copies.clean({"image/png": picture, "image/svg+xml": picture}, copies.text) == {
         "image/png": picture,
         "image/svg+xml": secrets.MASK,
     }

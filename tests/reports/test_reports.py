@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ from runbook_lib.reports.rendering import escape_markdown, fenced, markdown
 HOSTILE = "".join(
     (
         "<img src=x onerror=alert(1)> </title><script>alert(2)</script> ",
-        "a|b `c` *d* _e_ [f](javascript:alert(3)) $x$ <!-- people:lessons --> <!-- /people:lessons --> {{ 7*7 }} \n# g\n",
+        "a|b `c` *d* _e_ [f](javascript:alert(3)) ",
+        "$x$ <!-- people:lessons --> <!-- /people:lessons --> {{ 7777*3 }} \n# g\n",
         "\x1b[31mred\x1b[0m\x00\x07\u202e\u2066 日本語 ",
         "x" * 10_000,
     )
@@ -88,7 +89,7 @@ def test_the_verdict_comes_first(leak: IncidentFolder) -> None:
         "has not used 38 of them",
         "1 of 5 questions went unanswered",
         "redis.memory on shop_cache: timed out",
-        "52 of 60 connections are used",
+        "52 of 60 connections are used (87 %, warn at 80 %) Asked",
         "52 connections, the newest 2 s old",
         "Terminate 38 unused sessions of loyalty-sync",
         "approved at 03:50:29 UTC by eve",
@@ -139,6 +140,7 @@ def test_a_run_that_left_nothing_still_gets_a_report(tmp_path: Path) -> None:
     """Neither findings nor notebook: the report says what is missing, and claims nothing."""
     run = Archive.at(tmp_path).incident("inc-1").new_run("triage")
     text = page(html.write(run)).text
+    assert text.count("triage for incident inc-1, 20") == 1
     assert "No verdict" in text
     assert "findings.json is not there" in text
     assert "notebook.ipynb is not there" in text
@@ -213,7 +215,8 @@ def test_hostile_text_is_text(leak: IncidentFolder, tmp_path: Path) -> None:
     for line in (only_run(leak).path / "evidence.jsonl").read_text("utf-8").splitlines():
         record = json.loads(line)
         record["target"]["source"] = record["reason"] = HOSTILE
-        (run.path / "evidence.jsonl").open("a").write(json.dumps(record) + "\n")
+        with (run.path / "evidence.jsonl").open("a") as file:
+            file.write(json.dumps(record) + "\n")
     assert "<img src=x onerror=alert(1)>" in page(html.write(run)).text
     for _ in range(2):
         written = post_mortem.write(incident)
@@ -222,7 +225,7 @@ def test_hostile_text_is_text(leak: IncidentFolder, tmp_path: Path) -> None:
     shown = Page(MarkdownIt("commonmark").enable("table").render(text))
     assert not {"script", "img"} & {tag for tag, a in shown.elements if "chart-" not in str(a.get("src"))}
     assert all(not str(a.get("href")).startswith("javascript") for a in shown.all("a"))
-    assert "49" not in re.sub(r"[0-9a-f]{16,}|\S*\d{4}\S*", "", text)
+    assert "23331" not in text
     assert len(people.BLOCK.findall(text)) == len(people.PROMPTS) + 1
 
 
@@ -262,7 +265,7 @@ def test_the_story_of_a_leak(leak: IncidentFolder) -> None:
         "- redis.memory on shop_cache: timed out (no answer within 3 s)",
         "(and 2 more findings)",
         "| Fix the leak in loyalty-sync: give every connection back on every path, also after an error |",
-        "| Mend the access that was missing: redis.memory on shop_cache",
+        "| Mend the access to shop_cache (timed out (no answer within 3 s)) |",
         "The timeline holds: 13 events",
     ):
         assert wanted in text
@@ -316,7 +319,7 @@ def test_what_did_not_happen_is_not_told_as_if(lock: IncidentFolder) -> None:
         "| Write down what the owner of order-export did",
     ):
         assert wanted in text
-    assert "elped" not in text
+    assert "It helped" not in text
     assert "not resolved yet" in page(written.html).text
 
 
@@ -338,6 +341,30 @@ def test_a_mitigation_that_did_not_help_is_an_action_item(leak: IncidentFolder) 
     assert "Review the mitigation that did not help: Terminate 38 unused sessions" in text
     assert "| until it was shown to have helped |  |  | did not happen |" in text
     assert "The timeline does **not** hold" in text
+
+
+def test_one_dead_system_is_one_line(leak: IncidentFolder) -> None:
+    """Not one for each question; where its death is the cause, no action item asks to mend the access."""
+    lost = [f"postgres.{q} on shop_db: refused (no)" for q in ("connections", "sizes")] + ["something else"]
+    down = {"cause": "database_down", "title": "shop_db is down", "subject": {"source": "shop_db"}, "unanswered": lost}
+    incident = Archive(leak.path.parent).incident("inc-down")
+    timeline.append(incident, "declared", "down", data={"title": "down"})
+    timeline.append(incident, "verdict", "down", data={**down, "confidence": "confident", "because": "refused"})
+    timeline.append(incident, "escalation_advised", "call", data={"to": "database team", "why": "down"})
+    text = post_mortem.write(incident).markdown.read_text("utf-8")
+    assert "- postgres.connections, postgres.sizes on shop_db: refused (no)" in text
+    assert "Mend the access to something else" in text
+    assert "Mend the access to shop_db" not in text
+    assert "Nothing was changed; the advice was to call database team." in text
+
+
+def test_exact_calls_are_never_cut(leak: IncidentFolder) -> None:
+    """Five hundred of them are all there, in both forms."""
+    calls = [f"SELECT pg_terminate_backend({pid}) -- {'x' * 60}" for pid in range(1000, 1500)]
+    timeline.append(leak, "plan_proposed", "many", data={"plan": "p-500", "title": "many", "calls": calls})
+    written = post_mortem.write(leak)
+    assert all(call in written.markdown.read_text("utf-8") for call in calls)
+    assert all(call in page(written.html).text for call in calls)
 
 
 def test_tampering_is_told(leak: IncidentFolder) -> None:
@@ -455,7 +482,7 @@ def test_the_command(leak: IncidentFolder) -> None:
     assert not (leak.path.parent / "inc-none").exists()
 
 
-def test_markdown_is_escaped_by_construction(scene: Callable[[str], Any]) -> None:
+def test_markdown_is_escaped_by_construction() -> None:
     """One line, nothing of it markup; a fence is longer than what it holds."""
     assert str(escape_markdown("# a")) == "\\# a"
     assert str(escape_markdown("1. a")) == "1\\. a"

@@ -22,5 +22,6 @@ SELECT a.pid,
 FROM pg_stat_activity a
 WHERE a.backend_type = 'client backend'
   AND a.state LIKE 'idle in transaction%%'
+  AND a.application_name NOT LIKE 'runbook/%%'
 ORDER BY a.state_change
 LIMIT %(limit)s
