@@ -17,11 +17,12 @@ def command(incident: str, plan_id: str, profile: str | None, place: str, *, as_
     """Takes back what PLAN changed, from the archive alone. Exits with 3 where that cannot be done."""
     from runbook_lib import profile as profiles
     from runbook_lib.archive.store import Archive
-    from runbook_lib.mitigations.apply import undo
+    from runbook_lib.errors import RunbookError
+    from runbook_lib.mitigations.undo import undo
 
     folder = Archive.at(place).incident(incident, must_exist=True)
     record = undo(folder, profiles.load(profile or profile_of(folder)), plan_id)
     lines = [f"{s['state']}: {s['call']} ({s['result']})" for s in record["steps"]]
     click.echo(json.dumps(record) if as_json else "\n".join(lines))
     if not record["ok"]:
-        raise SystemExit(1)
+        raise RunbookError(f"the undo of plan {plan_id} failed: {record['steps'][-1]['result']}")

@@ -1,54 +1,110 @@
 """Changes as plans: proposed, approved, applied by a process of its own, verified, undone.
 
-One short module a kind of change, `<system>.<kind>`, found by name; the path is the same for all.
+The path is the same for all; what is particular is one short module a kind, found by name: see `kind`.
 """
 
-import importlib
-import pkgutil
 from collections.abc import Sequence
-from types import ModuleType
 
+from runbook_lib import queries
 from runbook_lib.archive.store import IncidentFolder
-from runbook_lib.errors import PlanRefusedError
-from runbook_lib.mitigations.plan import Draft, Plan, store
-from runbook_lib.model import Finding, Suggestion
+from runbook_lib.errors import DriverError, PlanRefusedError
+from runbook_lib.mitigations import kind as kinds
+from runbook_lib.mitigations.ledger import Ledger
+from runbook_lib.mitigations.plan import VALID, Draft, Permission, Plan, plan_id, store
+from runbook_lib.model import Finding, Status, Suggestion, Target
 from runbook_lib.profile import Profile
+from runbook_lib.window import now
 
-SYSTEMS = ("postgres",)
-
-
-def kinds() -> list[str]:
-    """Every kind of change: `system.kind`."""
-    found = []
-    for system in SYSTEMS:
-        package = importlib.import_module(f"{__name__}.{system}")
-        found += [f"{system}.{m.name}" for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_")]
-    return sorted(found)
-
-
-def module_of(kind: str) -> ModuleType:
-    """Raises PlanRefusedError for a kind that there is not."""
-    if kind not in kinds():
-        raise PlanRefusedError(f"there is no change of kind {kind!r}; there are: {', '.join(kinds())}")
-    return importlib.import_module(f"{__name__}.{kind}")
+BAD = (Status.WARN, Status.CRITICAL)
 
 
 def propose(suggestion: Suggestion, profile: Profile, incident: IncidentFolder, findings: Sequence[Finding]) -> Plan:
     """Makes the suggestion a plan, reading the present state as reader; stores it and changes nothing.
 
-    Raises PlanRefusedError where there is nothing to do any more, the target's identity cannot be had, or the actor
-    lacks a permission (which one).
+    Raises PlanRefusedError where there is nothing to do (any more), the target's identity cannot be had, or the actor
+    lacks a permission (which).
     """
+    if suggestion.source not in profile.sources:
+        raise PlanRefusedError(f"{profile.path} has no source {suggestion.source}")
     source = profile.sources[suggestion.source]
-    draft: Draft = module_of(suggestion.kind).plan(source, suggestion.arguments, label=f"runbook/{incident.id}")
-    missing = [what for what, held in draft.permissions if not held]
+    system, kind = kinds.find(suggestion.kind)
+    actor = system.actor(source)
+    try:
+        with system.reading(source, f"runbook/{incident.id}") as (connection, target):
+            draft = kind.plan(connection, suggestion.arguments, actor)
+            draft_permissions = kind.permissions(connection, draft.preconditions, actor)
+    except DriverError as error:
+        raise PlanRefusedError(f"{source.name} could not be asked what would be changed: {error}") from error
+    if target.identity is None:
+        raise PlanRefusedError(f"the identity of {source.name} is not known, so nothing on it may be changed")
+    refuse_missing(draft_permissions)
+    plan = _plan(suggestion, profile, incident, findings, kind, target, draft, draft_permissions)
+    return store(incident, plan)
+
+
+def refuse_missing(permissions: Sequence[Permission]) -> None:
+    """Raises PlanRefusedError with what the actor would need."""
+    missing = [p.what for p in permissions if not p.held]
     if missing:
-        raise PlanRefusedError(f"the actor of {source.name} lacks: {'; '.join(missing)}")
-    symptoms = tuple(
-        dict.fromkeys(f.check for f in findings if f.source == source.name and f.status in ("warn", "critical"))
+        raise PlanRefusedError(f"the actor lacks a permission: {'; '.join(missing)}")
+
+
+def _plan(
+    suggestion: Suggestion,
+    profile: Profile,
+    incident: IncidentFolder,
+    findings: Sequence[Finding],
+    kind: kinds.Kind,
+    target: Target,
+    draft: Draft,
+    permissions: tuple[Permission, ...],
+) -> Plan:
+    preconditions = dict(draft.preconditions)
+    calls, identity = (
+        kind.calls(preconditions),
+        plan_id(suggestion.kind, target, kind.calls(preconditions), preconditions),
     )
-    asked = tuple(dict.fromkeys(f.check for f in findings))
-    return store(incident, draft, suggestion, checks=asked, symptoms=symptoms)
+    while Ledger.of(incident, identity).begun:
+        # A plan is carried out once. The same change after it was undone, or failed, is another plan.
+        preconditions["after"] = identity
+        identity = plan_id(suggestion.kind, target, calls, preconditions)
+    created = now()
+    return Plan(
+        id=identity,
+        kind=suggestion.kind,
+        incident=incident.id,
+        source=suggestion.source,
+        profile=str(profile.path),
+        why=suggestion.why,
+        arguments=dict(suggestion.arguments),
+        target=target,
+        title=draft.title,
+        present=draft.present,
+        calls=calls,
+        preconditions=preconditions,
+        permissions=permissions,
+        dry_run=draft.dry_run,
+        blast_radius=draft.blast_radius,
+        expected=draft.expected,
+        undo=kind.undo(preconditions),
+        checks=_checks(kind, findings),
+        symptoms=_symptoms(kind, suggestion.source, findings),
+        created_at=created,
+        expires_at=created + VALID,
+    )
 
 
-__all__ = ["kinds", "module_of", "propose"]
+def _checks(kind: kinds.Kind, findings: Sequence[Finding]) -> tuple[str, ...]:
+    """Those of the kind, and all that led here: a mitigation must not make anything else worse."""
+    asked = [f.check for f in findings if f.check in queries.names()]
+    return tuple(dict.fromkeys([*kind.CHECKS, *asked]))
+
+
+def _symptoms(kind: kinds.Kind, source: str, findings: Sequence[Finding]) -> tuple[str, ...]:
+    """What this kind mends and was bad on this source; where nothing was, the first of what it mends."""
+    latest = {f.check: f.status for f in findings if f.source == source}
+    bad = tuple(check for check in kind.SYMPTOMS if latest.get(check) in BAD)
+    return bad or kind.SYMPTOMS[:1]
+
+
+__all__ = ["propose", "refuse_missing"]

@@ -30,6 +30,8 @@ def own() -> Ed25519PrivateKey:
     if not place.exists():
         _make(place)
     try:
+        if place.stat().st_mode & 0o077:
+            raise SecretError(f"key {place} can be read by others, so it proves nothing: chmod 600 {place}")
         key = load_pem_private_key(place.read_bytes(), password=None)
     except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise SecretError(f"key {place} cannot be read: {error}") from error

@@ -1,155 +1,151 @@
-"""A plan: what would be changed, on whom, on what conditions, and how to take it back."""
+"""A plan: what would be done, on whom, exactly how, what it costs, and the way back. A person approves this."""
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
-from html import escape
-from typing import Any
 
 from runbook_lib.archive.store import IncidentFolder, read_json, write_json
 from runbook_lib.errors import ArchiveError, PlanRefusedError, StateError
-from runbook_lib.model import MIME, Json, Suggestion, Target
-from runbook_lib.window import now
+from runbook_lib.mitigations import face
+from runbook_lib.model import MIME, Json, Target
 
-LIFETIME = timedelta(minutes=15)
+PLAN_ID = re.compile(r"[0-9a-f]{12}")
+VALID = timedelta(minutes=15)
+"""A plan speaks of a state that was read; after this long it must be read again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permission:
+    """Something that the actor needs, in the words of a GRANT, and whether it has it."""
+
+    what: str
+    held: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """What a kind of change works out: see Plan, of which it is the part that the kind knows."""
+    """What a kind finds out about one suggestion; `Plan` is this with its id, place and time."""
 
+    title: str
+    present: str
+    preconditions: Mapping[str, Json]
+    dry_run: str
+    blast_radius: str
+    expected: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """`calls` are the exact statements; `undo` is those that take them back, or a text that says why none can.
+
+    `id` is the hash of kind, target identity, calls and preconditions, so the same plan in the same world has the same
+    id. `checks` are asked again afterwards, those of `symptoms` have to get well. `archive` is where it was read from.
+    """
+
+    id: str
     kind: str
+    incident: str
+    source: str
+    profile: str
+    why: str
+    arguments: Mapping[str, Json]
     target: Target
     title: str
     present: str
     calls: tuple[str, ...]
     preconditions: Mapping[str, Json]
-    permissions: tuple[tuple[str, bool], ...]
+    permissions: tuple[Permission, ...]
     dry_run: str
     blast_radius: str
     expected: str
-    undo: tuple[str, ...]
-    irreversible: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """`calls` and `undo` are SQL that a person could paste; `irreversible` says why there is no undo, if so.
-
-    `checks` are asked again afterwards; `symptoms` are those that were bad when it was proposed. The id is the hash of
-    kind, target, calls and preconditions: what never holds still (counts, clocks) is not in it.
-    """
-
-    id: str
-    incident: str
-    kind: str
-    source: str
-    target: Mapping[str, Json]
-    title: str
-    present: str
-    calls: tuple[str, ...]
-    preconditions: Mapping[str, Json]
-    permissions: tuple[tuple[str, bool], ...]
-    dry_run: str
-    blast_radius: str
-    expected: str
-    undo: tuple[str, ...]
-    irreversible: str
+    undo: tuple[str, ...] | str
     checks: tuple[str, ...]
     symptoms: tuple[str, ...]
-    why: str
     created_at: datetime
     expires_at: datetime
-
-    def record(self) -> dict[str, Json]:
-        return {**asdict(self), "created_at": self.created_at.isoformat(), "expires_at": self.expires_at.isoformat()}
+    archive: str = field(default="", compare=False)
 
     @property
     def digest(self) -> str:
-        """What an approval signs: the id and everything that the id is made of, in full."""
-        return fingerprint(self.kind, self.target.get("identity"), self.calls, self.preconditions)
+        """What an approval signs: all that decides about what is executed, forwards and back."""
+        undo = list(self.undo) if isinstance(self.undo, tuple) else self.undo
+        what = [self.kind, self.source, self.target.identity, list(self.calls), dict(self.preconditions), undo]
+        return _sha256(what)
+
+    @property
+    def missing(self) -> list[str]:
+        return [p.what for p in self.permissions if not p.held]
+
+    def record(self) -> dict[str, Json]:
+        own = asdict(self)
+        del own["archive"]
+        times = {"created_at": self.created_at.isoformat(), "expires_at": self.expires_at.isoformat()}
+        return {**own, **times, "digest": self.digest}
+
+    @classmethod
+    def of(cls, record: Mapping[str, Json]) -> "Plan":
+        """Raises StateError where the record is no plan, or not the one that its id and digest name."""
+        raw = {k: v for k, v in record.items() if k != "digest"}
+        try:
+            plan = cls(**{**raw, **_typed(raw)})
+        except (KeyError, TypeError, ValueError) as error:
+            raise StateError(f"plan {record.get('id')} cannot be read: {error}") from error
+        same_id = plan.id == plan_id(plan.kind, plan.target, plan.calls, plan.preconditions)
+        if not same_id or plan.digest != record.get("digest"):
+            raise StateError(f"plan {plan.id} was changed after it was proposed")
+        return plan
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, Json]:
-        facts = {
-            "does": self.title,
-            "because": self.why,
-            "on": f"{self.source} ({self.target['identity']} at {self.target['address']})",
-            "now": self.present,
-            "touches": self.blast_radius,
-            "expected": self.expected,
-            "tried": self.dry_run,
-            "undo": "\n".join(self.undo) or f"cannot be undone: {self.irreversible}",
-            "valid": f"until {self.expires_at:%H:%M:%S} UTC, while nothing it rests on changes",
-        }
-        calls = "\n".join(self.calls)
-        approve = f"runbook run NOTEBOOK --incident {self.incident} --approve {self.id}"
-        text = [f"PLAN {self.id}", *(f"  {k:9} {v}" for k, v in facts.items()), calls, f"approve and apply: {approve}"]
-        rows = "".join(f"<tr><th style='text-align:left'>{k}</th><td>{escape(v)}</td></tr>" for k, v in facts.items())
-        html = (
-            f"<h3>Plan {self.id}: {escape(self.title)}</h3><table>{rows}</table><pre>{escape(calls)}</pre>"
-            f"<p>Approve and apply in batch: <code>{escape(approve)}</code></p>"
-        )
-        return {"text/plain": "\n".join(text), "text/html": html, MIME: {"plan": self.record()}}
+        return {"text/plain": face.text(self), "text/html": face.html(self), MIME: {"plan": self.record()}}
 
 
-def fingerprint(kind: str, identity: object, calls: tuple[str, ...], preconditions: Mapping[str, Json]) -> str:
-    parts = [kind, identity, list(calls), preconditions]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+def _typed(raw: Mapping[str, Json]) -> dict[str, Json]:
+    return {
+        "target": Target(**raw["target"]),
+        "calls": tuple(raw["calls"]),
+        "permissions": tuple(Permission(**p) for p in raw["permissions"]),
+        "undo": raw["undo"] if isinstance(raw["undo"], str) else tuple(raw["undo"]),
+        "checks": tuple(raw["checks"]),
+        "symptoms": tuple(raw["symptoms"]),
+        "created_at": datetime.fromisoformat(raw["created_at"]),
+        "expires_at": datetime.fromisoformat(raw["expires_at"]),
+    }
 
 
-def store(
-    incident: IncidentFolder,
-    draft: Draft,
-    suggestion: Suggestion,
-    *,
-    checks: tuple[str, ...],
-    symptoms: tuple[str, ...],
-) -> Plan:
-    """Writes `plans/<id>.json`. The same plan again only lives longer, unless it was applied: then it stays as it is.
+def plan_id(kind: str, target: Target, calls: tuple[str, ...], preconditions: Mapping[str, Json]) -> str:
+    """Twelve hexadecimal digits."""
+    return _sha256([kind, target.identity, list(calls), dict(preconditions)])[:12]
 
-    Raises PlanRefusedError where the target's identity is not known.
+
+def _sha256(value: Json) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def store(incident: IncidentFolder, plan: Plan) -> Plan:
+    """Writes `plans/<id>.json`; the same plan again lives longer, unless it was begun: then it stays as it is.
+
+    Raises PlanRefusedError where it cannot be kept as it is, because it holds a secret.
     """
-    if draft.target.identity is None:
-        raise PlanRefusedError(f"the identity of {draft.target.source} is not known, so nothing on it may be changed")
-    digest = fingerprint(draft.kind, draft.target.identity, draft.calls, draft.preconditions)
-    created = now()
-    fields: dict[str, Any] = {name: getattr(draft, name) for name in Draft.__dataclass_fields__ if name != "target"}
-    plan = Plan(
-        id=digest[:12],
-        incident=incident.id,
-        source=draft.target.source,
-        target={"identity": draft.target.identity, "address": draft.target.address, "instance": draft.target.instance},
-        checks=checks,
-        symptoms=symptoms,
-        why=suggestion.why,
-        created_at=created,
-        expires_at=created + LIFETIME,
-        **fields,
-    )
     folder = incident.path / "plans"
-    folder.mkdir(exist_ok=True)
-    if not (folder / f"{plan.id}.steps.json").exists():
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / f"{plan.id}.applied.json").exists():
         write_json(folder / f"{plan.id}.json", plan.record())
-    return plan
+    try:
+        return load(incident, plan.id)
+    except StateError as error:
+        (folder / f"{plan.id}.json").unlink()
+        raise PlanRefusedError("the plan holds what looks like a secret, so it cannot be kept as it is") from error
 
 
 def load(incident: IncidentFolder, plan_id: str) -> Plan:
-    """Raises ArchiveError where it is not there, StateError where it is not the plan that its name says."""
+    """Raises ArchiveError where there is no such plan, StateError where it is not as it was proposed."""
     path = incident.path / "plans" / f"{plan_id}.json"
-    if not plan_id.isalnum() or not path.exists():
+    if not PLAN_ID.fullmatch(plan_id) or not path.exists():
         raise ArchiveError(f"incident {incident.id} has no plan {plan_id!r}: see {path.parent}")
-    raw = read_json(path)
-    for name in ("calls", "undo", "checks", "symptoms"):
-        raw[name] = tuple(raw[name])
-    raw["permissions"] = tuple((what, bool(held)) for what, held in raw["permissions"])
-    for name in ("created_at", "expires_at"):
-        raw[name] = datetime.fromisoformat(raw[name])
-    try:
-        plan = Plan(**raw)
-    except TypeError as error:
-        raise StateError(f"{path} is no plan: {error}") from error
-    if plan.digest[:12] != plan.id or plan.id != plan_id:
-        raise StateError(f"{path} was changed: its content is not plan {plan_id}")
-    return plan
+    plan = Plan.of(read_json(path))
+    if plan.incident != incident.id or plan.id != plan_id:
+        raise StateError(f"{path} is plan {plan.id} of incident {plan.incident}")
+    return replace(plan, archive=str(incident.path.parent))

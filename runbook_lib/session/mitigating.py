@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from runbook_lib import asking, mitigations
+from runbook_lib import asking, charts, mitigations
 from runbook_lib.archive import timeline
 from runbook_lib.asking import Question
 from runbook_lib.errors import PlanRefusedError
@@ -91,7 +91,7 @@ def _carry_out(run: "Run", plan: Plan, hold_seconds: float, timeout_seconds: flo
     outcome = verify(
         plan, run.incident, run.folder, before, ask, hold_seconds=hold_seconds, timeout_seconds=timeout_seconds
     )
-    show(outcome)
+    show(outcome, charts.before_after([f.record() for f in outcome.before], [f.record() for f in outcome.after]))
 
 
 def _again(run: "Run", questions: list[Question]) -> list[tuple[Evidence, Finding]]:

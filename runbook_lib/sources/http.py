@@ -35,12 +35,19 @@ class Session:
 
 
 def _steady(url: str, agent: str, seconds: float) -> http.Reply:
-    """The better of two answers where the first is slow: one may be our own machine's, two are theirs."""
+    """A slow answer is asked for once more, and the quicker counts: one may be our own machine's slowness, two are not.
+
+    A second answer that is an error, or none, counts as it is.
+    """
     first = http.get(url, agent=agent, seconds=seconds)
-    if first.latency_ms is None or first.latency_ms < SLOW_MS:
+    if not _good(first) or (first.latency_ms or 0.0) < SLOW_MS:
         return first
     second = http.get(url, agent=agent, seconds=seconds)
-    return second if second.latency_ms is not None and second.latency_ms < first.latency_ms else first
+    return first if _good(second) and (second.latency_ms or 0.0) > (first.latency_ms or 0.0) else second
+
+
+def _good(reply: http.Reply) -> bool:
+    return reply.status is not None and reply.status < 400
 
 
 @contextmanager

@@ -89,9 +89,11 @@ def test_unset_secret(tmp_path: Path, place: Path) -> None:
 
 def test_unreachable_archive(tmp_path: Path) -> None:
     """An archive that cannot be written is known before anything is asked."""
-    path = tmp_path / "file"
+    path, profile = tmp_path / "file", tmp_path / "mine.yaml"
     path.write_text("")
-    done = runbook("run", "triage", "--archive", str(path / "archive"))
+    profile.write_text(PROFILE)
+    words = ["run", "triage", "--profile", str(profile), "--archive", str(path / "archive")]
+    done = runbook(*words, env={"RUNBOOK_TEST_UNSET": "is set after all"})
     assert done.returncode == 2
     assert "cannot be written" in done.stderr
 

@@ -18,7 +18,7 @@ import yaml
 from nbclient import NotebookClient
 
 from runbook_lib import sandbox
-from runbook_lib.archive import timeline
+from runbook_lib.archive import manifest, timeline
 from runbook_lib.archive.store import Archive
 from runbook_lib.rejudge import rejudge
 from runbook_lib.sandbox import Status
@@ -114,6 +114,35 @@ def by_hand(notebook: Any, status: Status, archive: Path) -> str:
     cell.source += f"\nprofile = {str(status.profile)!r}\narchive = {str(archive)!r}"
     NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
     return nbformat.writes(notebook)
+
+
+PRESS = """
+import ipywidgets
+texts = [w for w in ipywidgets.Widget._instances.values() if isinstance(w, ipywidgets.Text)]
+buttons = [w for w in ipywidgets.Widget._instances.values() if isinstance(w, ipywidgets.Button)]
+buttons[0].click()
+assert run.afterwards == []
+texts[0].value = "shop_db"
+buttons[0].click()
+"""
+
+
+def test_the_button_in_jupyterlab(broken: Status, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the target's name it does nothing; with it the plan is approved, applied, and shown to have helped."""
+    monkeypatch.setenv("RUNBOOK_KEY", str(tmp_path / "key"))
+    notebook = nbformat.read("notebooks/database_locks.ipynb", 4)
+    mitigate = next(c for c in notebook.cells if c.id == "mitigate")
+    mitigate.source = "run.propose(hold_seconds=5)"
+    notebook.cells.append(nbformat.v4.new_code_cell(PRESS, id="press"))
+    by_hand(notebook, broken, tmp_path / "archive")
+    (incident,) = Archive.at(tmp_path / "archive").incidents()
+    events = {e.kind: e for e in timeline.read(incident)}
+    assert events["verified"].data["verdict"] == "helped"
+    assert events["applied"].data["by"] == "runbook_actor"
+    assert [e.kind for e in timeline.read(incident)].count("approved") == 1
+    (run_folder,) = incident.runs()
+    assert manifest.state_of(run_folder) == "closed"
+    assert manifest.verify(run_folder) == []
 
 
 def test_plain_papermill_runs_the_same_file(shop: Status, tmp_path: Path) -> None:

@@ -1,0 +1,107 @@
+"""What was done of a plan: `plans/<id>.applied.json`, written before and after each call, so true after a kill -9."""
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from runbook_lib.archive.store import IncidentFolder, read_json, write_json
+from runbook_lib.errors import PlanRefusedError
+from runbook_lib.mitigations.plan import Plan
+from runbook_lib.model import Json
+from runbook_lib.window import now
+
+SAME_MOMENT = 1.0
+"""Seconds by which two readings of one process's start may differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """`read` gives {plan, kind, state, by, started, ended, writer, session, undo, steps, undone}.
+
+    `state` is applying (or killed while it was), applied or failed; a step's is not begun, begun (in doubt), done or
+    failed.
+    """
+
+    path: Path
+
+    @classmethod
+    def of(cls, incident: IncidentFolder, plan_id: str) -> "Ledger":
+        return cls(incident.path / "plans" / f"{plan_id}.applied.json")
+
+    @property
+    def begun(self) -> bool:
+        return self.path.exists()
+
+    def read(self) -> dict[str, Json]:
+        return read_json(self.path)
+
+    def begin(self, plan: Plan, session: Mapping[str, Json]) -> None:
+        """The undo is on disk from here on. Raises PlanRefusedError where somebody began before."""
+        started = psutil.Process().create_time()
+        record = {
+            "plan": plan.id,
+            "kind": plan.kind,
+            "state": "applying",
+            "by": session["by"],
+            "started": now().isoformat(),
+            "ended": None,
+            "writer": {"pid": os.getpid(), "process_started": started, "host": socket.gethostname()},
+            "session": dict(session),
+            "undo": plan.undo if isinstance(plan.undo, str) else list(plan.undo),
+            "steps": [{"call": call, "state": "not begun", "ok": None, "result": ""} for call in plan.calls],
+            "undone": None,
+        }
+        try:
+            write_json(self.path, record, new=True)
+        except FileExistsError:
+            self.refuse_again(plan)
+
+    def refuse_again(self, plan: Plan) -> None:
+        """Raises PlanRefusedError where the plan was begun before: a plan is carried out once."""
+        if self.begun:
+            raise PlanRefusedError(f"plan {plan.id} {self.story()}")
+
+    def mark(self, number: int, **what: Json) -> None:
+        record = self.read()
+        record["steps"][number] |= {**what, "at": now().isoformat()}
+        write_json(self.path, record)
+
+    def end(self, state: str) -> dict[str, Json]:
+        record = self.read() | {"state": state, "ended": now().isoformat()}
+        write_json(self.path, record)
+        return record
+
+    def undone(self, outcome: Mapping[str, Json]) -> None:
+        write_json(self.path, self.read() | {"undone": {**outcome, "at": now().isoformat()}})
+
+    def story(self) -> str:
+        """What became of the plan so far, in words."""
+        record = self.read()
+        if record["undone"] and record["undone"]["ok"]:
+            return f"was applied already, at {record['started']}, and undone at {record['undone']['at']}"
+        if record["state"] != "applying":
+            return f"was applied already: {record['state']} at {record['ended']} by {record['by']}"
+        if self.writer_lives():
+            return f"is being applied now, by process {record['writer']['pid']}"
+        done = sum(s["state"] == "done" for s in record["steps"])
+        doubt = sum(s["state"] == "begun" for s in record["steps"])
+        return (
+            f"was begun at {record['started']} and has not ended: {done} of {len(record['steps'])} calls done, "
+            f"{doubt} in doubt"
+        )
+
+    def writer_lives(self) -> bool:
+        """Whether the process that applies it still runs; one on another machine cannot be seen from here."""
+        writer = self.read()["writer"]
+        if writer["host"] != socket.gethostname():
+            return False
+        try:
+            process = psutil.Process(writer["pid"])
+            same = abs(process.create_time() - writer["process_started"]) < SAME_MOMENT
+            return same and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
