@@ -4,7 +4,6 @@ import re
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any, Literal
 
 import psycopg
@@ -211,27 +210,25 @@ def take_lease(connection: Connection) -> None:
     raise PlanRefusedError(f"{who} is changing this database now: wait for it, then run the notebook again")
 
 
-def change(connection: Connection, call: str, *, seconds: float) -> list[tuple[Any, ...]]:
-    """One call of an approved plan, outside a transaction block. Raises DriverError."""
+def change(connection: Connection, call: str, *, seconds: float, lock_seconds: float) -> psycopg.Cursor[Any]:
+    """One call of an approved plan, outside a transaction block, under the server's own limits. Raises DriverError.
+
+    `lock_seconds` is how long it waits for any one lock.
+    """
+    limits = {
+        "statement_timeout": f"{int(seconds * 1000)}ms",
+        "lock_timeout": f"{int(lock_seconds * 1000)}ms",
+        # Where we are killed, the server notices during the statement, and neither it nor our lease stays behind.
+        "client_connection_check_interval": "1s",
+    }
     try:
-        connection.execute("SELECT set_config('statement_timeout', %s, false)", [f"{int(seconds * 1000)}ms"])
-        connection.execute("SELECT set_config('lock_timeout', '2s', false)")
-        cursor = connection.execute(call.encode())
-        return cursor.fetchall() if cursor.description else []
+        for name, value in limits.items():
+            connection.execute("SELECT set_config(%s, %s, false)", [name, value])
+        return connection.execute(call.encode())
     except psycopg.Error as error:
         raise refusal(error) from error
-
-
-def session_user(connection: Connection) -> str:
-    """Who the server says we are."""
-    return connection.info.user
 
 
 def quoted(*names: str) -> str:
     """A name, qualified where several are given, quoted as an identifier."""
     return sql.Identifier(*names).as_string(None)
-
-
-def moment(text: str) -> datetime:
-    """A timestamp as PostgreSQL or ISO 8601 writes it, to be compared."""
-    return datetime.fromisoformat(text)

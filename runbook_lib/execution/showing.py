@@ -48,9 +48,10 @@ class Terminal:
 
     def _finding(self, finding: Mapping[str, Json]) -> None:
         # A notebook shows a finding again where it discusses it.
-        if finding["evidence"] in self._shown:
+        told = f"{finding.get('evidence')}: {finding['summary']}"
+        if told in self._shown:
             return
-        self._shown.add(finding["evidence"])
+        self._shown.add(told)
         status = str(finding["status"])
         self.line((f"{status:8}", COLOURS.get(status, "")), f" {finding['source']}: {finding['summary']}")
 

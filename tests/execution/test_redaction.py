@@ -48,7 +48,7 @@ def test_a_secret_in_a_source_a_parameter_and_metadata(known):
 def test_images_are_left_alone(known):
     """A picture's text is no text."""
     picture = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abcdefghijkl"
-    assert copies.clean({"image/png": picture, "image/svg+xml": picture}, copies.text) == {
+    assert copies.redactor.clean_display({"image/png": picture, "image/svg+xml": picture}) == {
         "image/png": picture,
         "image/svg+xml": secrets.MASK,
     }

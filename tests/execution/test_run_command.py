@@ -21,7 +21,6 @@ def test_findings_verdict_and_plan_come_on_the_terminal(runbook_run, archive):
     assert "warn     shop: [bold]7 of 9[2J" in out
     assert "A leak (likely)" in out
     assert "not seen: redis.ping: refused" in out
-    assert f"runbook approve inc-1 plan-1 --archive {archive.root}" in out
     assert f"--incident inc-1 --approve plan-1 --archive {archive.root}" in out
     assert "plan plan-1: helped, every answer held ok for 30 s" in out
     assert "report.html" in out

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from runbook_lib.drivers.postgres import change
 from runbook_lib.errors import DriverError, PlanRefusedError
 from runbook_lib.mitigations.plan import Permission
-from runbook_lib.mitigations.postgres._sql import SECONDS, Connection, change, read, wait_until_gone
+from runbook_lib.mitigations.postgres._sql import SECONDS, Connection, read, wait_until_gone
 from runbook_lib.model import Json, Outcome
 from runbook_lib.window import spoken
 

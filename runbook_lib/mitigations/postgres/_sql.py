@@ -3,8 +3,6 @@
 import time
 from typing import Any
 
-import psycopg
-
 from runbook_lib.drivers import postgres as driver
 from runbook_lib.errors import DriverError
 from runbook_lib.model import Outcome
@@ -25,29 +23,9 @@ def read(connection: Connection, text: str, **params: object) -> Rows:
         return driver.rows(cursor, text, params, MOST)
 
 
-def change(connection: Connection, call: str, *, seconds: float, lock_seconds: float) -> psycopg.Cursor[Any]:
-    """One call outside a transaction block, under the server's own limits. Raises DriverError.
-
-    `lock_seconds` is how long it waits for any one lock; driver.change waits 2 s, which is less than a concurrent
-    build may have to wait for an ordinary transaction.
-    """
-    limits = {
-        "statement_timeout": f"{int(seconds * 1000)}ms",
-        "lock_timeout": f"{int(lock_seconds * 1000)}ms",
-        # Where we are killed, the server notices during the statement, and neither it nor our lease stays behind.
-        "client_connection_check_interval": "1s",
-    }
-    try:
-        for name, value in limits.items():
-            connection.execute("SELECT set_config(%s, %s, false)", [name, value])
-        return connection.execute(call.encode())
-    except psycopg.Error as error:
-        raise driver.refusal(error) from error
-
-
 def execute(connection: Connection, call: str) -> str:
     """One call of an undo; the status it ends with."""
-    return change(connection, call, seconds=LONGEST, lock_seconds=LOCK_SECONDS).statusmessage or "done"
+    return driver.change(connection, call, seconds=LONGEST, lock_seconds=LOCK_SECONDS).statusmessage or "done"
 
 
 def wait_until_gone(connection: Connection, pid: int, backend_start: str, *, still: str = "") -> float:

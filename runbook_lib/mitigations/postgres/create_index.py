@@ -5,11 +5,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from psycopg import sql
-
+from runbook_lib.drivers.postgres import change, quoted
 from runbook_lib.errors import DriverError, PlanRefusedError
 from runbook_lib.mitigations.plan import Draft, Permission, Plan
-from runbook_lib.mitigations.postgres._sql import LOCK_SECONDS, LONGEST, Connection, change, execute, read
+from runbook_lib.mitigations.postgres._sql import LOCK_SECONDS, LONGEST, Connection, execute, read
 from runbook_lib.model import Json, Outcome
 
 __all__ = ["CHECKS", "LONGEST", "SYMPTOMS", "apply", "calls", "clean_up", "permissions", "plan", "still_holds", "undo"]
@@ -136,7 +135,7 @@ def _index(preconditions: Mapping[str, Json]) -> str:
 
 
 def _quoted(*names: str) -> str:
-    return sql.Identifier(*map(name_of, names)).as_string(None)
+    return quoted(*map(name_of, names))
 
 
 def calls(preconditions: Mapping[str, Json]) -> tuple[str, ...]:
