@@ -45,7 +45,7 @@ def run(name: str, profile: Path, archive: Path, *words: str, incident: str = ""
 def statements(status: Status, role: str) -> list[str]:
     """What the server's own log says that this role ran."""
     lines = (status.state / "logs" / "postgres.log").read_text("utf-8", "replace").splitlines()
-    return [line for line in lines if role in line and ("statement:" in line or "execute" in line)]
+    return [line for line in lines if f"user={role} " in line and ("statement:" in line or "execute" in line)]
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_no_secret_in_any_file(broken: Status, tmp_path: Path) -> None:
 
 def by_hand(notebook: Any, status: Status, archive: Path) -> str:
     """The notebook as JupyterLab saves it: a stock kernel, no runner, no engine."""
-    notebook = nbformat.from_dict(json.loads(nbformat.writes(notebook)))
+    notebook = nbformat.reads(nbformat.writes(notebook), 4)
     cell = next(c for c in notebook.cells if "parameters" in c.metadata.get("tags", []))
     cell.source += f"\nprofile = {str(status.profile)!r}\narchive = {str(archive)!r}"
     NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
@@ -118,8 +118,9 @@ def by_hand(notebook: Any, status: Status, archive: Path) -> str:
 
 PRESS = """
 import ipywidgets
-texts = [w for w in ipywidgets.Widget._instances.values() if isinstance(w, ipywidgets.Text)]
-buttons = [w for w in ipywidgets.Widget._instances.values() if isinstance(w, ipywidgets.Button)]
+from ipywidgets.widgets.widget import _instances
+texts = [w for w in _instances.values() if isinstance(w, ipywidgets.Text)]
+buttons = [w for w in _instances.values() if isinstance(w, ipywidgets.Button)]
 buttons[0].click()
 assert run.afterwards == []
 texts[0].value = "shop_db"

@@ -11,8 +11,13 @@ STRONG = ("AccessExclusiveLock", "ExclusiveLock", "ShareRowExclusiveLock", "Shar
 
 
 @check
-def blocking_tree(evidence: Evidence, *, warn_seconds: float = 2.0, critical_seconds: float = 10.0) -> Judgement:
-    """Who is at the root of lock queues, how many wait behind it, and for how long."""
+def blocking_tree(
+    evidence: Evidence, *, warn_seconds: float = 2.0, critical_seconds: float = 10.0, warn_waiting: int = 5
+) -> Judgement:
+    """Who is at the root of lock queues, how many wait behind it, and for how long.
+
+    A queue of `warn_waiting` is one however short each wait is: where statements time out, the waits begin anew.
+    """
     members = rows(evidence)
     waiting = [m for m in members if m["blocked_by"]]
     if not waiting:
@@ -28,7 +33,10 @@ def blocking_tree(evidence: Evidence, *, warn_seconds: float = 2.0, critical_sec
         else "; they block each other in a circle"
     )
     facts = measured(len(waiting), "sessions waiting", 1, roots=roots[:NAMED], longest_seconds=longest)
-    return Judgement(graded(longest, warn_seconds, critical_seconds), head + tail, facts)
+    status = graded(longest, warn_seconds, critical_seconds)
+    if status is Status.OK and len(waiting) >= warn_waiting:
+        status = Status.WARN
+    return Judgement(status, head + tail, facts)
 
 
 def _root(root: Row, members: list[Row]) -> dict[str, Json]:

@@ -20,6 +20,11 @@ def queue(finding: Finding, subject: Subject) -> str:
     return f"{mine[0]['waiters']} sessions wait behind pid {subject['pid']}, which runs or last ran: {mine[0]['query']}"
 
 
+def asked_for(finding: Finding, _subject: Subject) -> str:
+    """However short each wait is at this moment."""
+    return finding.summary if finding.facts.get("value") else ""
+
+
 def same_session(ours: Subject, theirs: Subject) -> bool:
     return same_source(ours, theirs) and ours["pid"] in theirs.get("pids", [theirs.get("pid")])
 
@@ -46,7 +51,7 @@ CAUSE = Cause(
     subjects=subjects,
     predicts=(
         Sign(check="postgres.blocking_tree", says=queue),
-        Sign(check="postgres.ungranted_locks", says=bad, settles="which locks are asked for and not granted"),
+        Sign(check="postgres.ungranted_locks", says=asked_for, settles="which locks are asked for and not granted"),
         Sign(check="http.health", says=endpoints_fail, elsewhere=True),
     ),
     explains={
