@@ -1,0 +1,1 @@
+"""What an incident leaves behind, as files; knows no judgement."""

@@ -1,0 +1,152 @@
+"""The lock that a run holds while it is written, and the manifest that seals it."""
+
+import hashlib
+import os
+import platform
+import socket
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+
+from runbook_lib.archive import timeline
+from runbook_lib.archive.store import IncidentFolder, RunFolder, read_json, write_json
+from runbook_lib.errors import ArchiveError
+from runbook_lib.model import Json
+
+MANIFEST = "manifest.json"
+LOCK = "lock.json"
+PACKAGES = ("runbook-lib", "papermill", "nbclient", "ipykernel")
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+SAME_MOMENT = 1.0
+"""Seconds by which two readings of one process's start may differ (some systems derive it from the wall clock)."""
+
+
+def lock(run: RunFolder, *, notebook: str, pid: int | None = None) -> None:
+    """Says who writes the run: this process, or `pid`. The start time tells a process from a later one with its pid."""
+    process = psutil.Process(pid)
+    writer = {
+        "pid": process.pid,
+        "process_started": process.create_time(),
+        "boot": _boot(),
+        "host": socket.gethostname(),
+    }
+    write_json(run.path / LOCK, {**writer, "notebook": notebook, "started": datetime.now(UTC).isoformat()}, new=True)
+
+
+def state_of(run: RunFolder) -> str:
+    """`running` while its writer lives, `killed` where the writer died without sealing it, else what the seal says.
+
+    A writer on another machine is taken for alive: from here nobody can tell.
+    """
+    try:
+        return str(read_json(run.path / MANIFEST)["state"])
+    except ArchiveError:
+        return "running" if _writer_lives(run) else "killed"
+
+
+def _writer_lives(run: RunFolder) -> bool:
+    try:
+        writer = read_json(run.path / LOCK)
+    except ArchiveError:
+        return False
+    if writer["host"] != socket.gethostname():
+        return True
+    if writer["boot"] != _boot():
+        return False
+    try:
+        process = psutil.Process(writer["pid"])
+        started, status = process.create_time(), process.status()
+    except psutil.NoSuchProcess:
+        return False
+    return abs(started - writer["process_started"]) < SAME_MOMENT and status != psutil.STATUS_ZOMBIE
+
+
+def _boot() -> str:
+    try:
+        return BOOT_ID.read_text("ascii").strip()
+    except OSError:
+        return f"{psutil.boot_time():.0f}"
+
+
+def seal(
+    run: RunFolder,
+    *,
+    state: str,
+    cells: Sequence[Mapping[str, Json]],
+    notebook: str,
+    incident: str,
+    profile: str,
+    reason: str,
+    started: str,
+    ended: str,
+    parameters: Mapping[str, Json],
+) -> str:
+    """Writes manifest.json over all files of the run, takes the lock away and returns the manifest's SHA-256.
+
+    `cells` are records {id, state, seconds}; times are ISO 8601.
+    """
+    manifest = {
+        "run": run.id,
+        "notebook": notebook,
+        "incident": incident,
+        "profile": profile,
+        "state": state,
+        "reason": reason,
+        "started": started,
+        "ended": ended,
+        "parameters": dict(parameters),
+        "cells": [dict(cell) for cell in cells],
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "files": {name: _fingerprint(path) for name, path in _files(run).items()},
+    }
+    write_json(run.path / MANIFEST, manifest, new=True)
+    (run.path / LOCK).unlink(missing_ok=True)
+    return _sha256(run.path / MANIFEST)
+
+
+def _files(run: RunFolder) -> dict[str, Path]:
+    """All files by their path inside the run, but the lock and the manifest themselves; links are not followed."""
+    found = {}
+    for folder, _, names in os.walk(run.path):
+        for name in names:
+            path = Path(folder) / name
+            found[path.relative_to(run.path).as_posix()] = path
+    return {name: found[name] for name in sorted(found) if name not in {LOCK, MANIFEST}}
+
+
+def _fingerprint(path: Path) -> dict[str, Json]:
+    return {"sha256": _sha256(path), "size": path.stat().st_size}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def verify(run: RunFolder) -> list[str]:
+    """What no longer is as it was sealed, one sentence each; empty when all is. A run that was never sealed says so.
+
+    The manifest itself is held against the hash that the timeline remembers. Raises StateError where it is torn.
+    """
+    if not (run.path / MANIFEST).is_file():
+        return [f"{run.id} is not sealed: its state is {state_of(run)}"]
+    manifest = read_json(run.path / MANIFEST)
+    sealed, present = manifest["files"], _files(run)
+    wrong = [f"{run.id}: {name} is missing" for name in sealed if name not in present]
+    wrong += [f"{run.id}: {name} was added after the run was sealed" for name in present if name not in sealed]
+    for name, path in present.items():
+        if name in sealed and _fingerprint(path) != sealed[name]:
+            wrong.append(f"{run.id}: {name} was changed after the run was sealed")
+    if _remembered(run) not in {None, _sha256(run.path / MANIFEST)}:
+        wrong.append(f"{run.id}: {MANIFEST} was changed after the timeline took note of it")
+    return sorted(wrong)
+
+
+def _remembered(run: RunFolder) -> str | None:
+    """The manifest's hash in the incident's timeline."""
+    events = timeline.read(IncidentFolder(run.path.parent.parent))
+    hashes = [e.data.get("manifest") for e in events if e.kind == "run_ended" and e.data.get("run") == run.id]
+    return str(hashes[0]) if hashes else None
