@@ -1,6 +1,7 @@
 """Carries out drills: break, investigate, approve, mend, verify, write up."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
@@ -21,46 +22,61 @@ from runbook_lib.reports import post_mortem
 from runbook_lib.window import now
 
 LONGEST_RUN = 240
+LONGEST_DOWN = 30
 Progress = Callable[[str, str], None]
 
 
 def run_all(
     drills: Sequence[Drill], archive: Archive, states: Path, *, seed: int, jobs: int, progress: Progress
 ) -> list[Grade]:
-    """All drills, `jobs` sandboxes side by side, each carrying out its share in turn. Grades in the order given.
+    """All drills, `jobs` sandboxes side by side, each taking the next drill in turn. Grades in the order given.
 
     The lanes are daemon threads: Ctrl-C ends the process at once, and with it every sandbox and kernel it owns.
+    All sandboxes have the same seed, so that it does not matter which one a drill falls to.
     """
-    done: SimpleQueue[list[Grade] | Exception] = SimpleQueue()
-    lanes = [list(drills[n::jobs]) for n in range(min(jobs, len(drills)))]
+    done: SimpleQueue[Grade | Exception] = SimpleQueue()
+    todo = deque(drills)
 
     def work(n: int) -> None:
         try:
-            done.put(_lane(lanes[n], archive, states / f"sandbox-{n}", seed + n, progress))
+            _lane(todo, done, archive, states / f"sandbox-{n}", seed, progress)
         except Exception as error:  # noqa: BLE001 - handed to the caller's thread, which raises it
             done.put(error)
 
-    for n in range(len(lanes)):
-        threads.start(f"drill-{n}", partial(work, n))
+    lanes = [threads.start(f"drill-{n}", partial(work, n)) for n in range(min(jobs, len(drills)))]
     grades: dict[str, Grade] = {}
-    for _ in lanes:
+    while len(grades) < len(drills):
         result = done.get()
         if isinstance(result, Exception):
             raise result
-        grades |= {grade.drill: grade for grade in result}
+        grades[result.drill] = result
+    for lane in lanes:
+        lane.join(LONGEST_DOWN)
     return [grades[d.name] for d in drills]
 
 
-def _lane(drills: list[Drill], archive: Archive, state: Path, seed: int, progress: Progress) -> list[Grade]:
-    def tell(text: str) -> None:
-        progress(drills[0].name, f"sandbox: {text}")
-
-    status = sandbox.up(state, seed=seed, owner=True, progress=tell)
+def _lane(
+    todo: deque[Drill],
+    done: SimpleQueue[Grade | Exception],
+    archive: Archive,
+    state: Path,
+    seed: int,
+    progress: Progress,
+) -> None:
+    status = sandbox.up(state, seed=seed, owner=True, progress=lambda text: progress(state.name, text))
     drivers.check_settings(profile.load(str(status.profile)))  # so that this process knows what to redact
     try:
-        return [_drill(d, archive, status, seed, lambda text, d=d: progress(d.name, text)) for d in drills]  # type: ignore[misc]
+        while (drill := _next(todo)) is not None:
+            done.put(_drill(drill, archive, status, seed, partial(progress, drill.name)))
     finally:
         sandbox.down(state)
+
+
+def _next(todo: deque[Drill]) -> Drill | None:
+    try:
+        return todo.popleft()
+    except IndexError:
+        return None
 
 
 def _drill(drill: Drill, archive: Archive, status: sandbox.Status, seed: int, tell: Callable[[str], None]) -> Grade:

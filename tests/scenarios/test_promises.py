@@ -44,8 +44,8 @@ def run(name: str, profile: Path, archive: Path, *words: str, incident: str = ""
 
 def statements(status: Status, role: str) -> list[str]:
     """What the server's own log says that this role ran."""
-    lines = (status.state / "logs" / "postgres.log").read_text("utf-8", "replace").splitlines()
-    return [line for line in lines if f"user={role} " in line and ("statement:" in line or "execute" in line)]
+    log = (status.state / "logs" / "postgres.log").read_text("utf-8", "replace").replace("\n\t", " ")
+    return [line for line in log.splitlines() if f"user={role} " in line and "statement:" in line]
 
 
 @pytest.fixture
