@@ -42,6 +42,6 @@ def command(names: tuple[str, ...], seed: int | None, jobs: int, place: str | No
         click.echo(json.dumps({**shown, "drills": [g.record() for g in grades]}))
     else:
         Console().print(table(grades, seed))
-        Console().print(places(grades))
+        click.echo(places(grades))
     if not all(g.passed for g in grades):
         raise SystemExit(1)

@@ -52,7 +52,7 @@ def table(grades: Sequence[Grade], seed: int) -> Table:
     """What was broken, what was found and how soon, what helped."""
     shown = Table(title=f"Drills, seed {seed}", title_justify="left", show_lines=True)
     for head in ("fault", "found", "first evidence", "verdict", "mitigation", "helped"):
-        shown.add_column(head, justify="right" if head in ("first evidence", "verdict") else "left")
+        shown.add_column(head, overflow="fold", justify="right" if head in ("first evidence", "verdict") else "left")
     for g in grades:
         found = Text(g.found, style="bold green" if g.passed else "bold red")
         found.append(f"\n{g.subject}" if g.subject else "", style="not bold default")
@@ -63,13 +63,10 @@ def table(grades: Sequence[Grade], seed: int) -> Table:
     return shown
 
 
-def places(grades: Sequence[Grade]) -> Table:
-    """Where it is written down; paths are not cut, so that they can be opened."""
-    shown = Table.grid(padding=(0, 2))
-    for g in grades:
-        shown.add_row(Text(g.drill, style="bold"), Text("evidence"), Text(g.evidence, overflow="fold"))
-        shown.add_row("", Text("post-mortem"), Text(g.post_mortem, overflow="fold"))
-    return shown
+def places(grades: Sequence[Grade]) -> str:
+    """Where it is written down; whole paths, so that they can be opened."""
+    lines = [f"{g.drill}\n  evidence     {g.evidence}\n  post-mortem  {g.post_mortem}" for g in grades]
+    return "\n".join(lines)
 
 
 def _seconds(value: float | None) -> str:
