@@ -9,10 +9,10 @@ NAMED = 10
 
 
 @check_of_outcomes
-def reachability(evidence: Evidence) -> Judgement:
+def reachability(evidence: Evidence, *, replica: bool = False) -> Judgement:
     """Whether it answers, or how it refuses: a refusal is what the database says.
 
-    Our own login being refused leaves open how it does: `unknown`.
+    Our own login being refused leaves open how it does: `unknown`. `replica` says that it is meant to be in recovery.
     """
     serves = f"the database does not serve us: {unanswered(evidence)}"
     ours = (Outcome.AUTH, Outcome.FORBIDDEN, Outcome.NOT_FOUND, Outcome.NOT_CONFIGURED, Outcome.TLS, Outcome.FAILED)
@@ -22,12 +22,13 @@ def reachability(evidence: Evidence) -> Judgement:
         return Judgement(Status.CRITICAL, serves)
     (server,) = rows(evidence)
     since = f"{server['started_at']:%Y-%m-%d %H:%M:%S} UTC"
-    facts = {"in_recovery": server["in_recovery"], "started_at": server["started_at"].isoformat()}
-    if server["in_recovery"]:
+    facts = {"in_recovery": server["in_recovery"] and not replica, "started_at": server["started_at"].isoformat()}
+    role = "replica" if server["in_recovery"] else "primary"
+    if server["in_recovery"] and not replica:
         return Judgement(Status.WARN, f"{server['database']} answers, but in recovery: it takes no writes", facts)
     if server["superuser"]:
         return Judgement(Status.WARN, f"{server['database']} answers, but we read as a superuser: use a reader", facts)
-    return Judgement(Status.OK, f"PostgreSQL {server['version']} answers as primary, up since {since}", facts)
+    return Judgement(Status.OK, f"PostgreSQL {server['version']} answers as {role}, up since {since}", facts)
 
 
 @check
