@@ -23,7 +23,7 @@ from runbook_lib.archive.store import Archive
 from runbook_lib.rejudge import rejudge
 from runbook_lib.sandbox import Status
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 def run(name: str, profile: Path, archive: Path, *words: str, incident: str = "") -> dict[str, Any]:
