@@ -59,12 +59,12 @@ def broken(shop: Status) -> Iterator[Status]:
 
 def test_without_approval_nothing_changes(broken: Status, tmp_path: Path) -> None:
     """A batch run without --approve proposes and stops: the actor never logs in, the reader never writes."""
-    before = len(statements(broken, "runbook_actor"))
+    before = {role: len(statements(broken, role)) for role in ("runbook_actor", "runbook_reader")}
     found = run("database_locks", broken.profile, tmp_path)
     assert found["verdict"]["cause"] == "lock_held"
     assert [plan["kind"] for plan in found["plans"]] == ["postgres.terminate"]
-    assert len(statements(broken, "runbook_actor")) == before
-    read = " ".join(statements(broken, "runbook_reader")).lower()
+    assert len(statements(broken, "runbook_actor")) == before["runbook_actor"]
+    read = " ".join(statements(broken, "runbook_reader")[before["runbook_reader"] :]).lower()
     assert "pg_blocking_pids" in read
     assert not re.search(r"pg_terminate_backend\(|pg_cancel_backend\(|create index|drop |alter ", read)
     kinds = [e.kind for e in timeline.read(Archive.at(tmp_path).incident(found["run"]["incident"]))]
