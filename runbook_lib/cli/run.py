@@ -30,21 +30,24 @@ ORDER = ("ok", "warn", "critical")
 @click.option("--fail-on", type=click.Choice(ORDER[1:]), help="Exit with 4 when a finding is at this or above.")
 @click.option("--json", "as_json", is_flag=True, help="Print findings.json and the folder, and nothing else.")
 def command(name: str, *, fail_on: str | None, as_json: bool, timeout: float, **given: Any) -> None:
-    parameters, profile, hidden = _prepare(name, given)
-    incident = _incident(name, given, parameters, profile)
-    if given["approve"]:
-        _approve(incident, given["approve"])
-    from rich.console import Console
+    from runbook_lib.execution import warm
 
-    from runbook_lib.execution.runner import run_notebook
-    from runbook_lib.execution.showing import Terminal
+    with warm.kernels():  # imports what the kernel needs, while this process does its own work
+        parameters, profile, hidden = _prepare(name, given)
+        incident = _incident(name, given, parameters, profile)
+        if given["approve"]:
+            _approve(incident, given["approve"])
+        from rich.console import Console
 
-    console = Console(stderr=as_json, highlight=False)
-    terminal = Terminal(console, notebook=name, incident=incident.id, archive=str(incident.path.parent))
-    terminal.line(f"{name} for {incident.id}")
-    result = run_notebook(
-        name, parameters=parameters, incident=incident, timeout=timeout, hide_env=hidden, on_output=terminal.output
-    )
+        from runbook_lib.execution.runner import run_notebook
+        from runbook_lib.execution.showing import Terminal
+
+        console = Console(stderr=as_json, highlight=False)
+        terminal = Terminal(console, notebook=name, incident=incident.id, archive=str(incident.path.parent))
+        terminal.line(f"{name} for {incident.id}")
+        result = run_notebook(
+            name, parameters=parameters, incident=incident, timeout=timeout, hide_env=hidden, on_output=terminal.output
+        )
     terminal.line()
     terminal.line((result.state, "bold"), f": {result.reason}" if result.reason else "")
     terminal.line(f"report: {result.folder.path / 'report.html'}")

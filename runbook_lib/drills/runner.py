@@ -15,6 +15,7 @@ from runbook_lib.drills.grade import Grade, misses
 from runbook_lib.drills.scenario import ESCALATE, NOTHING, Drill
 from runbook_lib.drivers import threads
 from runbook_lib.errors import RunFailedError
+from runbook_lib.execution import warm
 from runbook_lib.execution.runner import run_notebook
 from runbook_lib.mitigations.approval import approve
 from runbook_lib.model import Json
@@ -43,13 +44,14 @@ def run_all(
         except Exception as error:  # noqa: BLE001 - handed to the caller's thread, which raises it
             done.put(error)
 
-    lanes = [threads.start(f"drill-{n}", partial(work, n)) for n in range(min(jobs, len(drills)))]
     grades: dict[str, Grade] = {}
-    while len(grades) < len(drills):
-        result = done.get()
-        if isinstance(result, Exception):
-            raise result
-        grades[result.drill] = result
+    with warm.kernels():
+        lanes = [threads.start(f"drill-{n}", partial(work, n)) for n in range(min(jobs, len(drills)))]
+        while len(grades) < len(drills):
+            result = done.get()
+            if isinstance(result, Exception):
+                raise result
+            grades[result.drill] = result
     for lane in lanes:
         lane.join(LONGEST_DOWN)
     return [grades[d.name] for d in drills]

@@ -16,19 +16,11 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 from runbook_lib.errors import RunFailedError, UsageError
+from runbook_lib.execution import warm
+from runbook_lib.execution.leash import leashed
 
 LONGEST_SOCKET_FOLDER = 70
 """A Unix socket's path ends at 104 bytes (macOS) or 108 (Linux), the file names take the rest."""
-
-# PR_SET_PDEATHSIG in a process of its own that then becomes the kernel: it outlasts exec, needs no code between fork
-# and exec, and works where ipykernel's polling thread does not (C code that holds the GIL).
-LEASH = """
-import ctypes, os, sys
-ctypes.CDLL(None).prctl(1, 9)
-if os.getppid() != int(sys.argv[1]):
-    os._exit(1)
-os.execvp(sys.argv[2], sys.argv[2:])
-"""
 
 OnOutput = Callable[[int, NotebookNode], object]
 
@@ -59,9 +51,11 @@ class Kernel:
             connection_file=str(self.folder / "c.json"),
             shutdown_wait_time=2.0,
         )
-        if sys.platform == "linux":
-            spec: Any = self.manager.kernel_spec
-            spec.argv = [sys.executable, "-I", "-S", "-c", LEASH, str(os.getpid()), *_absolute(spec.argv)]
+        spec: Any = self.manager.kernel_spec
+        if warm.applies(spec.argv):
+            spec.metadata["kernel_provisioner"] = {"provisioner_name": warm.PROVISIONER}
+        elif sys.platform == "linux":
+            spec.argv = leashed(_absolute(spec.argv))
 
     def client(self, notebook: NotebookNode, on_output: OnOutput | None) -> Client:
         # The time-outs are the conductor's. Outputs that lag on a busy machine are worth waiting for: without
