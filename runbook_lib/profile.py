@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from runbook_lib import workspace
 from runbook_lib.errors import ProfileError
 from runbook_lib.model import Json
+from runbook_lib.text import nearest
 
 Marks = dict[tuple[str | int, ...], str]
 Settings = TypeVar("Settings", bound=BaseModel)
@@ -122,7 +123,7 @@ def _locate(name: str) -> Path:
     folder = workspace.root() / "parameters" / "profiles"
     known = {p.stem: p for p in folder.glob("*.yaml")}
     if name not in known:
-        raise ProfileError(f"there is no profile {name!r} in {folder}{workspace.nearest(name, known)}")
+        raise ProfileError(f"there is no profile {name!r} in {folder}{nearest(name, known)}")
     return known[name]
 
 
@@ -199,6 +200,6 @@ def _validate(model: type[Settings], raw: Mapping[str, Any], marks: Marks, at: t
         keys = (*at, *first["loc"])
         key = ".".join(str(k) for k in keys) or "profile"
         if first["type"] == "extra_forbidden":
-            hint = workspace.nearest(str(first["loc"][-1]), model.model_fields) if len(first["loc"]) == 1 else ""
+            hint = nearest(str(first["loc"][-1]), model.model_fields) if len(first["loc"]) == 1 else ""
             raise ProfileError(f"{_where(marks, keys)}: unknown key {key}{hint}") from error
         raise ProfileError(f"{_where(marks, keys)}: {key}: {first['msg']}") from error

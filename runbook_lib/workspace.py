@@ -1,12 +1,12 @@
 """Where notebooks and parameters are: the team's own folder, else the copy that the package carries."""
 
-import difflib
 import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from runbook_lib.errors import ParameterError, UsageError
+from runbook_lib.text import nearest
 
 PACKAGED = Path(__file__).parent / "_workspace"
 
@@ -34,13 +34,6 @@ def packaged() -> Path:
     """The notebooks and parameters that came with this package: in its wheel, or beside it in a checkout."""
     checkout = Path(__file__).parent.parent
     return checkout if is_workspace(checkout) else PACKAGED
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """` - did you mean X?`, or the whole list where nothing is near."""
-    names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; there are: {', '.join(names) or 'none'}"
 
 
 def notebooks() -> dict[str, Path]:

@@ -3,15 +3,12 @@
 import hashlib
 import os
 import platform
-import socket
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-import psutil
-
-from runbook_lib.archive import timeline
+from runbook_lib.archive import timeline, writer
 from runbook_lib.archive.store import IncidentFolder, RunFolder, read_json, write_json
 from runbook_lib.errors import ArchiveError
 from runbook_lib.model import Json
@@ -19,21 +16,12 @@ from runbook_lib.model import Json
 MANIFEST = "manifest.json"
 LOCK = "lock.json"
 PACKAGES = ("runbook-lib", "papermill", "nbclient", "ipykernel")
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-SAME_MOMENT = 1.0
-"""Seconds by which two readings of one process's start may differ (some systems derive it from the wall clock)."""
 
 
 def lock(run: RunFolder, *, notebook: str, pid: int | None = None) -> None:
-    """Says who writes the run: this process, or `pid`. The start time tells a process from a later one with its pid."""
-    process = psutil.Process(pid)
-    writer = {
-        "pid": process.pid,
-        "process_started": process.create_time(),
-        "boot": _boot(),
-        "host": socket.gethostname(),
-    }
-    write_json(run.path / LOCK, {**writer, "notebook": notebook, "started": datetime.now(UTC).isoformat()}, new=True)
+    """Says who writes the run: this process, or `pid`."""
+    started = datetime.now(UTC).isoformat()
+    write_json(run.path / LOCK, {**writer.identity(pid), "notebook": notebook, "started": started}, new=True)
 
 
 def state_of(run: RunFolder) -> str:
@@ -49,26 +37,9 @@ def state_of(run: RunFolder) -> str:
 
 def _writer_lives(run: RunFolder) -> bool:
     try:
-        writer = read_json(run.path / LOCK)
+        return writer.lives(read_json(run.path / LOCK)) is not False
     except ArchiveError:
         return False
-    if writer["host"] != socket.gethostname():
-        return True
-    if writer["boot"] != _boot():
-        return False
-    try:
-        process = psutil.Process(writer["pid"])
-        started, status = process.create_time(), process.status()
-    except psutil.NoSuchProcess:
-        return False
-    return abs(started - writer["process_started"]) < SAME_MOMENT and status != psutil.STATUS_ZOMBIE
-
-
-def _boot() -> str:
-    try:
-        return BOOT_ID.read_text("ascii").strip()
-    except OSError:
-        return f"{psutil.boot_time():.0f}"
 
 
 def seal(

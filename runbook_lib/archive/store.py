@@ -1,5 +1,7 @@
 """The archive as a folder: incidents, their runs and plans. Files are the truth."""
 
+import errno
+import functools
 import json
 import os
 import re
@@ -28,6 +30,7 @@ def write_atomic(path: Path, text: str, *, new: bool = False) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            os.fchmod(handle, 0o666 & ~_umask())  # an archive is shared: mkstemp's 0600 would keep colleagues out
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -35,8 +38,26 @@ def write_atomic(path: Path, text: str, *, new: bool = False) -> None:
             Path(path).hardlink_to(name)
         else:
             Path(name).replace(path)
+        _sync_folder(path.parent)
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+@functools.cache
+def _umask() -> int:
+    """Read by setting it, which is the only way; once, early, so that no other thread's file is made meanwhile."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: Path) -> None:
+    """The new name is on disk, too, not only the content."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_json(path: Path, value: Mapping[str, Json], *, new: bool = False) -> None:
@@ -72,7 +93,8 @@ class RunFolder:
         line = (codec.encode(evidence) + "\n").encode()
         descriptor = os.open(self.path / "evidence.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
-            os.write(descriptor, line)
+            if os.write(descriptor, line) != len(line):
+                raise OSError(errno.ENOSPC, "only a part of the evidence could be written", str(self.path))
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

@@ -7,11 +7,12 @@ changed no longer has the hash that a later one names; one that was removed is m
 import getpass
 import hashlib
 import json
+import os
 import secrets as random
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from runbook_lib.archive.store import IncidentFolder, write_atomic
@@ -39,7 +40,11 @@ class Event:
 
 def whoami() -> str:
     """Who writes: the account and the machine. A label, not a proof; approvals carry a signature."""
-    return f"{getpass.getuser()}@{socket.gethostname()}"
+    try:
+        account = getpass.getuser()
+    except (KeyError, OSError):  # a container's uid without an entry in passwd
+        account = f"uid-{os.getuid()}"
+    return f"{account}@{socket.gethostname()}"
 
 
 def append(
@@ -85,8 +90,16 @@ def _hash(path: Path) -> str:
 def _heads(folder: Path) -> dict[str, str]:
     """The latest events that no other one names yet, with their hashes; usually one."""
     latest = _names(folder)[-LATEST:]
-    named = {name for path in latest for name in _load(path).seen}
+    named = {name for path in latest for name in _seen_by(path)}
     return {path.stem: _hash(path) for path in latest if path.stem not in named}
+
+
+def _seen_by(path: Path) -> Mapping[str, str]:
+    """Nothing for a torn event: it must not keep anyone from writing the next one."""
+    try:
+        return _load(path).seen
+    except StateError:
+        return {}
 
 
 def _load(path: Path) -> Event:
@@ -98,8 +111,16 @@ def _load(path: Path) -> Event:
 
 
 def read(incident: IncidentFolder) -> list[Event]:
-    """All events in the order of time. Raises StateError where one cannot be read."""
-    return sorted((_load(p) for p in _names(incident.path / "timeline")), key=lambda e: (e.at, e.id))
+    """All events in the order of time; one that cannot be read is of the kind `unreadable` and says why."""
+    return sorted((_readable(p) for p in _names(incident.path / "timeline")), key=lambda e: (e.at, e.id))
+
+
+def _readable(path: Path) -> Event:
+    try:
+        return _load(path)
+    except StateError as error:
+        at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        return Event(id=path.stem, at=at, kind="unreadable", text=str(error), actor="")
 
 
 def verify(incident: IncidentFolder) -> list[str]:
@@ -107,7 +128,9 @@ def verify(incident: IncidentFolder) -> list[str]:
     folder = incident.path / "timeline"
     wrong = []
     for path in _names(folder):
-        for name, digest in _load(path).seen.items():
+        if _readable(path).kind == "unreadable":
+            wrong.append(_readable(path).text)
+        for name, digest in _seen_by(path).items():
             before = folder / f"{name}.json"
             if not before.exists():
                 wrong.append(f"timeline event {name} is gone, though {path.stem} saw it")

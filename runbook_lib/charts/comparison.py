@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runbook_lib.charts import style
-from runbook_lib.charts.text import clean, count, short_number
 from runbook_lib.model import COLOURS, SEVERITY, Json, Status
+from runbook_lib.text import clean, count, short_number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

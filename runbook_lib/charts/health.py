@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from runbook_lib.charts import style
 from runbook_lib.charts.frames import number, rows
-from runbook_lib.charts.text import clean, count, milliseconds
 from runbook_lib.model import Evidence, Outcome
+from runbook_lib.text import clean, count, milliseconds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from runbook_lib.charts import style
 from runbook_lib.charts.frames import number, rows
-from runbook_lib.charts.text import clean, count
 from runbook_lib.model import Evidence
+from runbook_lib.text import clean, count
 from runbook_lib.window import spoken
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from runbook_lib import queries
 from runbook_lib.charts import style
 from runbook_lib.charts.frames import number, rows
-from runbook_lib.charts.text import clean, count, milliseconds, short_number
 from runbook_lib.model import Evidence
+from runbook_lib.text import clean, count, milliseconds, short_number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,7 +64,7 @@ def _statements(evidence: Evidence) -> list[Statement]:
     """Those that ended at least once within the sample; a counter that was reset meanwhile says nothing."""
     first: dict[str, tuple[float, float]] = {}
     found = []
-    most = number(evidence.params.get("limit")) or float("inf")
+    most = number(evidence.params.get("top")) or float("inf")
     for sample, queryid, query, calls, total in _by_sample(evidence, "queryid", "query", "calls", "total_ms"):
         if sample == 0:
             first[str(queryid)] = (number(calls), number(total))

@@ -14,8 +14,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runbook_lib.charts.text import clean, shorten
 from runbook_lib.model import Evidence, Outcome
+from runbook_lib.text import clean, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

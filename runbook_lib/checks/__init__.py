@@ -6,8 +6,9 @@ import pkgutil
 
 from runbook_lib.checks.base import Check
 from runbook_lib.errors import ProfileError, UsageError
+from runbook_lib.model import Json
 from runbook_lib.profile import Profile
-from runbook_lib.workspace import nearest
+from runbook_lib.text import nearest
 
 HELPERS = {"base", "sql"}
 
@@ -33,11 +34,20 @@ def find(name: str) -> Check:
 
 
 def check_thresholds(profile: Profile) -> None:
-    """Raises ProfileError, with file and line, for a threshold of a check or argument that does not exist."""
+    """Raises ProfileError, with file and line, for a threshold that no check has, or that is no number."""
     for name, arguments in profile.thresholds.items():
         if name not in names():
             raise ProfileError(f"{profile.where('thresholds', name)}: no check {name!r}{nearest(name, names())}")
-        known = [p for p in inspect.signature(find(name).judge).parameters if p != "evidence"]
-        for argument in arguments.keys() - set(known):
+        known = {p: q.default for p, q in inspect.signature(find(name).judge).parameters.items() if p != "evidence"}
+        for argument, value in arguments.items():
             where = profile.where("thresholds", name, argument)
-            raise ProfileError(f"{where}: {name} has no threshold {argument!r}{nearest(argument, known)}")
+            if argument not in known:
+                raise ProfileError(f"{where}: {name} has no threshold {argument!r}{nearest(argument, known)}")
+            if not _fits(value, known[argument]):
+                wanted = "true or false" if isinstance(known[argument], bool) else "a number"
+                raise ProfileError(f"{where}: {name}: {argument} wants {wanted}, not {value!r}")
+
+
+def _fits(value: Json, default: object) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool) and value == value  # noqa: PLR0124
+    return isinstance(value, bool) if isinstance(default, bool) else number

@@ -9,6 +9,9 @@ import pandas as pd
 
 from runbook_lib.model import Evidence, Finding, Json, Outcome, Status
 
+OURS = (Outcome.AUTH, Outcome.FORBIDDEN, Outcome.NOT_FOUND, Outcome.NOT_CONFIGURED, Outcome.TLS, Outcome.FAILED)
+"""Refusals that may be our own doing (a password, a certificate): how the system does for others stays open."""
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
@@ -29,7 +32,7 @@ class Check:
 
     def __call__(self, evidence: Evidence, **arguments: Json) -> Finding:
         if evidence.outcome is Outcome.ANSWERED or self.judges_failures:
-            judgement = self.judge(evidence, **arguments)
+            judgement = self._judged(evidence, arguments)
         else:
             judgement = Judgement(Status.UNKNOWN, unanswered(evidence))
         status, summary = judgement.status, judgement.summary
@@ -44,6 +47,13 @@ class Check:
             evidence=evidence.id,
             facts={"outcome": str(evidence.outcome), **judgement.facts},
         )
+
+    def _judged(self, evidence: Evidence, arguments: Mapping[str, Json]) -> Judgement:
+        try:
+            return self.judge(evidence, **arguments)
+        except Exception as error:  # noqa: BLE001 - one check that trips over odd data must not cost the other answers
+            text = f"could not be judged, a fault of the check: {type(error).__name__}: {error}"
+            return Judgement(Status.UNKNOWN, " ".join(text.split())[:300])
 
 
 def unanswered(evidence: Evidence) -> str:
@@ -89,14 +99,16 @@ def _missing(value: Any) -> bool:
 def change(evidence: Evidence, key: tuple[str, ...], counters: tuple[str, ...]) -> tuple[float, list[Row]]:
     """Seconds between the two samples, and the rows of the second with their counters replaced by the growth.
 
-    A row that is new in the second sample grew from zero; a counter that fell (statistics were reset) counts as zero.
+    A row that is new in the second sample is left out: a list that was cut may have left it out before, and its total
+    is no growth. A counter that fell (statistics were reset) counts as zero.
     """
     seconds = max(evidence.took.total_seconds(), 1e-3)
     first = {tuple(r[k] for k in key): r for r in rows(evidence) if r["sample"] == 0}
     grown = []
     for row in (r for r in rows(evidence) if r["sample"] == 1):
-        before = first.get(tuple(row[k] for k in key), {})
-        grown.append({**row, **{c: max(0, row[c] - (before.get(c) or 0)) for c in counters}})
+        before = first.get(tuple(row[k] for k in key))
+        if before is not None:
+            grown.append({**row, **{c: max(0, row[c] - (before[c] or 0)) for c in counters}})
     return seconds, grown
 
 

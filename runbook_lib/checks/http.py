@@ -13,6 +13,8 @@ def health(
     Below `slow_ms` latency is not judged: one request from one place is noise.
     """
     endpoints = rows(evidence)
+    if not endpoints:
+        return Judgement(Status.UNKNOWN, "the profile names no endpoints")
     wrong = {r["endpoint"]: _wrong(r) for r in endpoints if _wrong(r)}
     concerns = {r["endpoint"]: _concern(r, slow_ms, warn_days) for r in endpoints}
     concerns = {name: text for name, text in concerns.items() if text and name not in wrong}
@@ -25,8 +27,9 @@ def health(
         "unit": "failing endpoints",
     }
     if wrong or expiring:
-        texts = [f"{name} {text}" for name, text in {**wrong, **concerns}.items()]
-        return Judgement(Status.CRITICAL, f"{len(wrong)} of {len(endpoints)} endpoints fail: {'; '.join(texts)}", facts)
+        texts = "; ".join(f"{name} {text}" for name, text in {**wrong, **concerns}.items())
+        fail = f"{len(wrong)} of {len(endpoints)} endpoints fail: " if wrong else ""
+        return Judgement(Status.CRITICAL, fail + texts, facts)
     if concerns:
         return Judgement(Status.WARN, "; ".join(f"{name} {text}" for name, text in concerns.items()), facts)
     slowest = max((r["latency_ms"] or 0.0 for r in endpoints), default=0.0)

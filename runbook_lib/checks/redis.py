@@ -1,6 +1,16 @@
 """Redis and Valkey."""
 
-from runbook_lib.checks.base import Judgement, change, check, check_of_outcomes, graded, measured, rows, unanswered
+from runbook_lib.checks.base import (
+    OURS,
+    Judgement,
+    change,
+    check,
+    check_of_outcomes,
+    graded,
+    measured,
+    rows,
+    unanswered,
+)
 from runbook_lib.model import Evidence, Outcome, Status
 
 MIB = 2**20
@@ -9,7 +19,7 @@ MIB = 2**20
 @check_of_outcomes
 def reachability(evidence: Evidence) -> Judgement:
     """Whether it answers, or how it refuses."""
-    if evidence.outcome in (Outcome.NOT_CONFIGURED, Outcome.NOT_FOUND, Outcome.FORBIDDEN):
+    if evidence.outcome in OURS:
         return Judgement(Status.UNKNOWN, unanswered(evidence))
     if evidence.outcome is not Outcome.ANSWERED:
         return Judgement(Status.CRITICAL, f"Redis does not serve us: {unanswered(evidence)}")
@@ -82,7 +92,7 @@ def list_lengths(evidence: Evidence, *, warn: int = 1000, critical: int = 10000)
     first = {r["key"]: r["length"] for r in rows(evidence) if r["sample"] == 0}
     lists = [r for r in rows(evidence) if r["sample"] == 1]
     if not lists:
-        return Judgement(Status.OK, "the profile names no job lists")
+        return Judgement(Status.UNKNOWN, "the profile names no job lists: say which under `lists`")
     longest = max(lists, key=lambda r: int(r["length"]))
     grows = (longest["length"] - first[longest["key"]]) / max(evidence.took.total_seconds(), 1e-3)
     name, length = longest["key"], longest["length"]

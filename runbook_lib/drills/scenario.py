@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from runbook_lib import sandbox, workspace
 from runbook_lib.errors import ParameterError
 from runbook_lib.profile import Strict
+from runbook_lib.text import nearest
 
 ESCALATE = "escalate"
 NOTHING = "none"
@@ -38,7 +39,7 @@ def load(name: str) -> Drill:
     except (ValidationError, yaml.YAMLError) as error:
         raise ParameterError(f"{path}: {_first_line(error)}") from error
     if drill.fault not in sandbox.faults():
-        raise ParameterError(f"{path}: no fault {drill.fault!r}{workspace.nearest(drill.fault, sandbox.faults())}")
+        raise ParameterError(f"{path}: no fault {drill.fault!r}{nearest(drill.fault, sandbox.faults())}")
     workspace.notebook(drill.notebook)
     return drill
 

@@ -9,9 +9,9 @@ from types import ModuleType
 
 from runbook_lib.errors import ProfileError
 from runbook_lib.profile import Profile, Source
-from runbook_lib.workspace import nearest
+from runbook_lib.text import nearest
 
-HELPERS = {"threads"}
+HELPERS = {"network", "threads"}
 
 
 def kinds() -> list[str]:

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 
 import httpx
 
+from runbook_lib.drivers import network
+from runbook_lib.errors import ProfileError
 from runbook_lib.model import Outcome
 from runbook_lib.profile import Source, Strict
 
@@ -32,7 +34,21 @@ class Reply:
 
 
 def preflight(source: Source) -> None:
-    source.parse(Settings)
+    """Raises ProfileError for an endpoint that is no URL, or holds a password: that would stand in every report."""
+    for name, url in source.parse(Settings).endpoints.items():
+        try:
+            parsed = httpx.URL(url)
+        except httpx.InvalidURL as error:
+            raise ProfileError(f"{_where(source, name)}: {error}") from error
+        if parsed.scheme not in {"http", "https"} or not parsed.host:
+            raise ProfileError(f"{_where(source, name)}: want http:// or https:// and a host")
+        if parsed.userinfo:
+            raise ProfileError(f"{_where(source, name)}: the URL holds a user or password; take it out")
+
+
+def _where(source: Source, endpoint: str) -> str:
+    path = ("sources", source.name, "endpoints", endpoint)
+    return f"{source.marks.get(path, 'profile')}: source {source.name}: endpoint {endpoint}"
 
 
 def hidden(source: Source) -> set[str]:  # noqa: ARG001 - no credentials here
@@ -85,11 +101,6 @@ def _days_left(response: httpx.Response) -> float | None:
 def _outcome(error: Exception) -> Outcome:
     if isinstance(error, httpx.TimeoutException):
         return Outcome.TIMED_OUT
-    text = str(error)
-    if "CERTIFICATE" in text or "SSL" in text or "TLS" in text:
-        return Outcome.TLS
-    if "Connection refused" in text or "Connection reset" in text:
+    if isinstance(error, httpx.RemoteProtocolError):
         return Outcome.REFUSED
-    if any(t in text for t in ("Name or service", "name resolution", "nodename nor servname", "No address")):
-        return Outcome.DNS
-    return Outcome.FAILED
+    return network.outcome(error) or Outcome.FAILED

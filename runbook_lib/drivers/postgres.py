@@ -1,9 +1,9 @@
 """PostgreSQL by psycopg: the reader and the actor are two roles, never one."""
 
 import re
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Literal
 
 import psycopg
@@ -27,9 +27,11 @@ REFUSALS = (
     ),
     (Outcome.NOT_FOUND, r"database .* does not exist"),
     (Outcome.FORBIDDEN, r"permission denied for database"),
-    (Outcome.TLS, r"\bSSL\b|certificate|\bTLS\b"),
-    (Outcome.REFUSED, r"Connection refused|server closed the connection|Connection reset|No such file or directory"),
+    (Outcome.DNS, r"failed to resolve host|could not translate host name"),
+    (Outcome.REFUSED, r"Connection refused|closed unexpectedly|closed the connection|connection is (closed|lost|bad)"),
+    (Outcome.REFUSED, r"Connection reset|Broken pipe|EOF detected|No such file or directory"),
     (Outcome.TIMED_OUT, r"timeout expired|timed out|No route to host|Network is unreachable"),
+    (Outcome.TLS, r"\bSSL\b|certificate|\bTLS\b"),
 )
 SQLSTATES = {
     "42501": Outcome.FORBIDDEN,
@@ -38,6 +40,8 @@ SQLSTATES = {
     "53300": Outcome.EXHAUSTED,
     "57014": Outcome.TIMED_OUT,
     "55P03": Outcome.TIMED_OUT,
+    "57P01": Outcome.REFUSED,
+    "57P02": Outcome.REFUSED,
     "57P03": Outcome.STARTING,
     "55000": Outcome.NOT_CONFIGURED,
     "42P01": Outcome.NOT_FOUND,
@@ -46,6 +50,9 @@ SQLSTATES = {
     "42704": Outcome.NOT_FOUND,
     "3D000": Outcome.NOT_FOUND,
 }
+IDENTITY = """
+SELECT system_identifier::text, current_database()::text, pg_postmaster_start_time()::text FROM pg_control_system()
+"""
 
 
 class Login(Strict):
@@ -83,10 +90,8 @@ def address(source: Source) -> str:
 def connect(settings: Settings, login: Login, *, application_name: str, seconds: float) -> Connection:
     """A connection in autocommit. Raises DriverError with the outcome."""
     try:
-        addresses = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
         return psycopg.connect(
             host=settings.host,
-            hostaddr=str(addresses[0][4][0]),
             port=settings.port,
             dbname=settings.database,
             user=login.user,
@@ -99,8 +104,6 @@ def connect(settings: Settings, login: Login, *, application_name: str, seconds:
             row_factory=tuple_row,
             prepare_threshold=None,
         )
-    except socket.gaierror as error:
-        raise DriverError(Outcome.DNS, f"{settings.host}: {error.strerror}") from error
     except psycopg.Error as error:
         raise refusal(error) from error
 
@@ -147,20 +150,26 @@ def read_only(connection: Connection, seconds: float) -> Iterator[psycopg.Cursor
 
 
 def identify(connection: Connection, source: Source, seconds: float) -> Target:
-    """Who answers: the system identifier outlives restarts and is shared by replicas, the start time does not."""
+    """Who answers: the system identifier outlives restarts and is shared by replicas, the start time does not.
+
+    Where it is kept from the reader (managed services do), the target has no identity: reads go on, changes do not.
+    """
+    known = Target(source=source.name, kind="postgres", address=address(source))
+    try:
+        with read_only(connection, seconds) as cursor:
+            ((system, database, started),) = rows(cursor, IDENTITY, {}, 1)
+    except DriverError as error:
+        if error.outcome in {Outcome.FORBIDDEN, Outcome.NOT_FOUND}:
+            return known
+        raise
+    return replace(known, identity=f"postgres:{system}/{database}", instance=f"started {started}")
+
+
+def holds_role(connection: Connection, role: str, seconds: float) -> bool:
+    """Whether we have the rights of a role; a superuser has those of all."""
     with read_only(connection, seconds) as cursor:
-        cursor.execute(
-            "SELECT system_identifier::text, current_database()::text, pg_postmaster_start_time()::text"
-            " FROM pg_control_system()"
-        )
-        system, database, started = cursor.fetchone() or ("", "", "")
-    return Target(
-        source=source.name,
-        kind="postgres",
-        address=address(source),
-        identity=f"postgres:{system}/{database}",
-        instance=f"started {started}",
-    )
+        ((held,),) = rows(cursor, "SELECT pg_has_role(current_user, %(role)s, 'USAGE')", {"role": role}, 1)
+    return bool(held)
 
 
 def version(connection: Connection) -> float:

@@ -1,6 +1,5 @@
 """Redis and Valkey by redis-py; retries are off, since they turn a time-out of 1 s into one of 15."""
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,27 +9,27 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from runbook_lib import secrets
+from runbook_lib.drivers import network
 from runbook_lib.errors import DriverError
 from runbook_lib.model import Outcome, Target
 from runbook_lib.profile import Source, Strict
 
+BY_CLASS = (
+    (redis.exceptions.AuthenticationError, Outcome.AUTH),
+    (redis.exceptions.NoPermissionError, Outcome.FORBIDDEN),
+    (redis.exceptions.BusyLoadingError, Outcome.STARTING),
+    (redis.exceptions.MasterDownError, Outcome.STARTING),
+    (redis.exceptions.TimeoutError, Outcome.TIMED_OUT),
+)
+# What redis-py has no class for.
 BY_TEXT = (
     ("NOAUTH", Outcome.AUTH),
+    ("Authentication required", Outcome.AUTH),
     ("WRONGPASS", Outcome.AUTH),
     ("invalid username-password", Outcome.AUTH),
-    ("NOPERM", Outcome.FORBIDDEN),
     ("max number of clients", Outcome.EXHAUSTED),
-    ("LOADING", Outcome.STARTING),
     ("unknown command", Outcome.NOT_FOUND),
-    ("Connection refused", Outcome.REFUSED),
-    ("Connection reset", Outcome.REFUSED),
     ("Connection closed", Outcome.REFUSED),
-    ("Name or service not known", Outcome.DNS),
-    ("Temporary failure in name resolution", Outcome.DNS),
-    ("nodename nor servname", Outcome.DNS),
-    ("SSL", Outcome.TLS),
-    ("imed out", Outcome.TIMED_OUT),
-    ("imeout", Outcome.TIMED_OUT),
 )
 
 
@@ -90,18 +89,24 @@ def reading(source: Source, *, application_name: str, seconds: float) -> Iterato
 
 
 def refusal(error: Exception) -> DriverError:
+    """The failure as an outcome: by its class, by what the operating system said, by its text."""
     text = " ".join(str(error).split())
-    if isinstance(error, socket.gaierror):
-        return DriverError(Outcome.DNS, text)
-    for needle, outcome in BY_TEXT:
-        if needle in text:
-            return DriverError(outcome, text)
-    return DriverError(Outcome.FAILED, f"{type(error).__name__}: {text}")
+    named = next((outcome for kind, outcome in BY_CLASS if isinstance(error, kind)), None)
+    found = named or network.outcome(error) or next((o for needle, o in BY_TEXT if needle in text), None)
+    if found is None:
+        return DriverError(Outcome.FAILED, f"{type(error).__name__}: {text}")
+    return DriverError(found, text)
 
 
 def identify(client: Any, source: Source) -> Target:
-    """A deployment by its replication id (it outlives a failover) and address; the run id changes at a restart."""
-    replication, server = client.info("replication"), client.info("server")
+    """A deployment by its address: run id and replication id change at a restart and are kept beside it.
+
+    A reader that may not ask INFO gets a target without an identity: it may look, and nothing may be changed.
+    """
+    try:
+        replication, server = client.info("replication"), client.info("server")
+    except redis.exceptions.NoPermissionError:
+        return Target(source=source.name, kind="redis", address=address(source))
     return Target(
         source=source.name,
         kind="redis",

@@ -20,11 +20,14 @@ def start(name: str, work: Callable[[], object]) -> threading.Thread:
 
 
 def side_by_side(work: Mapping[str, Callable[[], Value]], seconds: float) -> dict[str, Value]:
-    """Calls all at once and returns what came back in time; who is missing took longer."""
-    done: SimpleQueue[tuple[str, Any]] = SimpleQueue()
+    """Calls all at once and returns what came back in time; who is missing took longer. Raises what a call raises."""
+    done: SimpleQueue[tuple[str, Any, BaseException | None]] = SimpleQueue()
 
     def report(name: str, call: Callable[[], Value]) -> None:
-        done.put((name, call()))
+        try:
+            done.put((name, call(), None))
+        except BaseException as error:  # noqa: BLE001 - it is raised again, in the waiting thread
+            done.put((name, None, error))
 
     for name, call in work.items():
         start(name, lambda name=name, call=call: report(name, call))  # type: ignore[misc]
@@ -32,8 +35,10 @@ def side_by_side(work: Mapping[str, Callable[[], Value]], seconds: float) -> dic
     came: dict[str, Value] = {}
     while len(came) < len(work):
         try:
-            name, value = done.get(timeout=max(0.0, end - time.monotonic()))
+            name, value, error = done.get(timeout=max(0.0, end - time.monotonic()))
         except Empty:
             break
+        if error is not None:
+            raise error
         came[name] = value
     return came

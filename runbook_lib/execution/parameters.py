@@ -14,7 +14,7 @@ from runbook_lib.errors import ParameterError, UsageError
 from runbook_lib.execution import form
 from runbook_lib.model import Json
 from runbook_lib.secrets import SCHEMES, looks_secret, redactor
-from runbook_lib.workspace import nearest
+from runbook_lib.text import nearest
 
 TYPES: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict}
 BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}

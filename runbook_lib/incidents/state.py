@@ -1,5 +1,6 @@
 """The state of an incident, folded from its timeline."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -22,10 +23,14 @@ class Phase(StrEnum):
 
 PHASES = {
     "declared": Phase.INVESTIGATING,
+    "apply_begun": Phase.MITIGATING,
     "applied": Phase.MITIGATING,
-    "undone": Phase.IDENTIFIED,
     "resolved": Phase.RESOLVED,
 }
+
+
+SURE = {"confident": 0, "likely": 1, "possible": 2, "undetermined": 3}
+NO_CAUSE = ("healthy", "undetermined")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,14 +54,13 @@ def state_of(incident: IncidentFolder) -> State:
     declared = next((e for e in events if e.kind == "declared"), None)
     if declared is None:
         raise StateError(f"incident {incident.id} was never declared: runbook incident declare TITLE")
-    phase, cause = Phase.INVESTIGATING, ""
+    phase = Phase.INVESTIGATING
     targets: dict[str, str] = {}
     for event in events:
         phase = _phase(phase, event)
-        if event.kind == "verdict":
-            cause = str(event.data.get("title", ""))
         if event.kind == "target":
             targets.setdefault(str(event.data["source"]), str(event.data["identity"]))
+    verdict = verdict_of(events)
     ended = [e.at for e in events if e.kind == "resolved"]
     return State(
         incident=incident.id,
@@ -65,16 +69,27 @@ def state_of(incident: IncidentFolder) -> State:
         phase=phase,
         declared_at=declared.at,
         resolved_at=ended[-1] if ended else None,
-        cause=cause,
+        cause=str(verdict.data.get("title", "")) if verdict else "",
         events=len(events),
         targets=targets,
     )
 
 
+def verdict_of(events: Sequence[Event]) -> Event | None:
+    """The surest named cause from before the first change; the latest of several as sure."""
+    changed = next((i for i, e in enumerate(events) if e.kind in {"apply_begun", "applied"}), len(events))
+    verdicts = [e for e in events[:changed] if e.kind == "verdict"] or [e for e in events if e.kind == "verdict"]
+    named = [e for e in verdicts if e.data.get("cause") not in NO_CAUSE]
+    chosen = named or verdicts
+    return min(reversed(chosen), key=lambda e: SURE.get(str(e.data.get("confidence")), 9)) if chosen else None
+
+
 def _phase(phase: Phase, event: Event) -> Phase:
     if event.kind == "verdict" and phase is Phase.INVESTIGATING:
-        known = event.data.get("cause") not in ("undetermined", "healthy")
+        known = event.data.get("cause") not in NO_CAUSE
         return Phase.IDENTIFIED if known else phase
+    if event.kind == "undone":
+        return Phase.IDENTIFIED if event.data.get("ok") is not False else phase
     if event.kind == "verified" and event.data.get("verdict") == "helped":
         return Phase.MONITORING
     return PHASES.get(event.kind, phase)

@@ -9,12 +9,15 @@ from runbook_lib import queries
 from runbook_lib.archive.store import IncidentFolder
 from runbook_lib.errors import DriverError, PlanRefusedError
 from runbook_lib.mitigations import kind as kinds
+from runbook_lib.mitigations.deadline import within
 from runbook_lib.mitigations.ledger import Ledger
 from runbook_lib.mitigations.plan import VALID, Draft, Permission, Plan, plan_id, store
 from runbook_lib.model import Finding, Status, Suggestion, Target
 from runbook_lib.profile import Profile
 from runbook_lib.window import now
 
+LONGEST_LOOK = 30.0
+"""Seconds for reading the present state: several queries under their own limits, and a log-in."""
 BAD = (Status.WARN, Status.CRITICAL)
 
 
@@ -29,16 +32,20 @@ def propose(suggestion: Suggestion, profile: Profile, incident: IncidentFolder, 
     source = profile.sources[suggestion.source]
     system, kind = kinds.find(suggestion.kind)
     actor = system.actor(source)
-    try:
+
+    def read() -> tuple[Target, Draft, tuple[Permission, ...]]:
         with system.reading(source, f"runbook/{incident.id}") as (connection, target):
             draft = kind.plan(connection, suggestion.arguments, actor)
-            draft_permissions = kind.permissions(connection, draft.preconditions, actor)
+            return target, draft, kind.permissions(connection, draft.preconditions, actor)
+
+    try:
+        target, draft, permissions = within(LONGEST_LOOK, f"propose-{suggestion.kind}", read)
     except DriverError as error:
         raise PlanRefusedError(f"{source.name} could not be asked what would be changed: {error}") from error
     if target.identity is None:
         raise PlanRefusedError(f"the identity of {source.name} is not known, so nothing on it may be changed")
-    refuse_missing(draft_permissions)
-    plan = _plan(suggestion, profile, incident, findings, kind, target, draft, draft_permissions)
+    refuse_missing(permissions)
+    plan = _plan(suggestion, profile, incident, findings, kind, target, draft, permissions)
     return store(incident, plan)
 
 

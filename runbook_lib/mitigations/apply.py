@@ -39,8 +39,12 @@ def apply(incident: IncidentFolder, profile: Profile, plan_id: str) -> dict[str,
     ledger.refuse_again(plan)
     required(incident, plan)
     refuse_expired(plan)
-    longest = kinds.find(plan.kind)[1].LONGEST * len(plan.calls) + MARGIN
-    return within(longest, f"apply-{plan.id}", lambda: _apply(incident, source, plan, ledger))
+    return within(longest(plan), f"apply-{plan.id}", lambda: _apply(incident, source, plan, ledger))
+
+
+def longest(plan: Plan) -> float:
+    """Seconds after which the process that applies it has ended, whatever hangs."""
+    return float(kinds.find(plan.kind)[1].LONGEST * len(plan.calls) + MARGIN)
 
 
 def source_of(plan: Plan, profile: Profile) -> Source:
@@ -76,7 +80,9 @@ def _apply(incident: IncidentFolder, source: Source, plan: Plan, ledger: Ledger)
         changed = kind.still_holds(connection, plan)
         if changed:
             raise PlanRefusedError(f"plan {plan.id} no longer fits: {changed}; run the notebook again")
-        ledger.begin(plan, system.session(connection))
+        ledger.begin(plan, system.session(connection), longest(plan))
+        begun = f"Plan {plan.id} is being applied by {by}: {len(plan.calls)} calls"
+        timeline.append(incident, "apply_begun", begun, data={"plan": plan.id, "kind": plan.kind, "by": by})
         ok = _carry_out(plan, kind, connection, ledger)
     record = ledger.end("applied" if ok else "failed")
     steps = record["steps"]
@@ -116,15 +122,15 @@ def apply_in_process(
     Raises PlanRefusedError with what it said where it was refused, RunbookError where it failed or took too long.
     """
     plan = load(incident, plan_id)
-    longest = timeout_seconds or kinds.find(plan.kind)[1].LONGEST * len(plan.calls) + 2 * MARGIN
+    patience = timeout_seconds or longest(plan) + MARGIN
     command = [sys.executable, "-m", "runbook_lib", "apply", incident.id, plan_id, "--json"]
     command += ["--archive", str(incident.path.parent), "--profile", profile]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=longest, check=False, stdin=subprocess.DEVNULL
+            command, capture_output=True, text=True, timeout=patience, check=False, stdin=subprocess.DEVNULL
         )
     except subprocess.TimeoutExpired as error:
-        raise RunbookError(f"plan {plan_id} took more than {longest:g} s and was killed: see its steps") from error
+        raise RunbookError(f"plan {plan_id} took more than {patience:g} s and was killed: see its steps") from error
     said = " ".join(done.stderr.split()).removeprefix("runbook: ") or f"runbook apply ended with {done.returncode}"
     if done.returncode == PlanRefusedError.exit_status:
         raise PlanRefusedError(said)

@@ -4,11 +4,13 @@ import shlex
 from html import escape
 from typing import TYPE_CHECKING
 
+from runbook_lib.text import clean, clean_lines
 from runbook_lib.window import now, spoken
 
 if TYPE_CHECKING:
     from runbook_lib.mitigations.plan import Plan
 
+ROOM = 4000
 PRE = "white-space:pre-wrap;background:#f6f8fa;color:#1f2328;padding:8px;margin:2px 0"
 BAD = "color:#cf222e;font-weight:bold"
 
@@ -45,12 +47,17 @@ def _undo(plan: "Plan") -> str:
 
 def text(plan: "Plan") -> str:
     """The plan for a terminal."""
-    lines = [f"Plan {plan.id}: {plan.title}"]
-    lines += [f"  {name}: {said}" for name, said in _lines(plan)]
-    lines += [f"  Permission {'held' if p.held else 'MISSING'}: {p.what}" for p in plan.permissions]
-    lines += ["  Calls:", *(f"    {call}" for call in plan.calls)]
-    lines += ["  Undo:", *(f"    {line}" for line in _undo(plan).splitlines())]
+    lines = [f"Plan {plan.id}: {clean(plan.title, ROOM)}"]
+    lines += [f"  {name}: {clean(said, ROOM)}" for name, said in _lines(plan)]
+    lines += [f"  Permission {'held' if p.held else 'MISSING'}: {clean(p.what, ROOM)}" for p in plan.permissions]
+    lines += ["  Calls:", *(f"    {line}" for call in plan.calls for line in _whole(call))]
+    lines += ["  Undo:", *(f"    {line}" for line in _whole(_undo(plan)))]
     return "\n".join([*lines, f"  To approve: {command('approve', plan)}"])
+
+
+def _whole(calls: str) -> list[str]:
+    """Whoever approves has to see all of it, and nothing that repaints the terminal."""
+    return clean_lines(calls, len(calls) + 1).splitlines()
 
 
 def html(plan: "Plan") -> str:

@@ -13,7 +13,7 @@ from runbook_lib.errors import PlanRefusedError
 from runbook_lib.mitigations.plan import Draft, Permission, Plan
 from runbook_lib.model import Json, Target
 from runbook_lib.profile import Source
-from runbook_lib.workspace import nearest
+from runbook_lib.text import nearest
 
 PACKAGE = "runbook_lib.mitigations"
 Connection = Any

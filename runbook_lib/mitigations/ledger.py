@@ -1,21 +1,16 @@
 """What was done of a plan: `plans/<id>.applied.json`, written before and after each call, so true after a kill -9."""
 
-import os
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
-import psutil
-
+from runbook_lib.archive import writer
 from runbook_lib.archive.store import IncidentFolder, read_json, write_json
 from runbook_lib.errors import PlanRefusedError
 from runbook_lib.mitigations.plan import Plan
 from runbook_lib.model import Json
 from runbook_lib.window import now
-
-SAME_MOMENT = 1.0
-"""Seconds by which two readings of one process's start may differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +34,11 @@ class Ledger:
     def read(self) -> dict[str, Json]:
         return read_json(self.path)
 
-    def begin(self, plan: Plan, session: Mapping[str, Json]) -> None:
-        """The undo is on disk from here on. Raises PlanRefusedError where somebody began before."""
-        started = psutil.Process().create_time()
+    def begin(self, plan: Plan, session: Mapping[str, Json], longest: float) -> None:
+        """The undo is on disk from here on; it is over after `longest` seconds.
+
+        Raises PlanRefusedError where somebody began before.
+        """
         record = {
             "plan": plan.id,
             "kind": plan.kind,
@@ -49,7 +46,8 @@ class Ledger:
             "by": session["by"],
             "started": now().isoformat(),
             "ended": None,
-            "writer": {"pid": os.getpid(), "process_started": started, "host": socket.gethostname()},
+            "longest_seconds": longest,
+            "writer": writer.identity(),
             "session": dict(session),
             "undo": plan.undo if isinstance(plan.undo, str) else list(plan.undo),
             "steps": [{"call": call, "state": "not begun", "ok": None, "result": ""} for call in plan.calls],
@@ -86,7 +84,7 @@ class Ledger:
         if record["state"] != "applying":
             return f"was applied already: {record['state']} at {record['ended']} by {record['by']}"
         if self.writer_lives():
-            return f"is being applied now, by process {record['writer']['pid']}"
+            return f"is being applied now, by process {record['writer']['pid']} on {record['writer']['host']}"
         done = sum(s["state"] == "done" for s in record["steps"])
         doubt = sum(s["state"] == "begun" for s in record["steps"])
         return (
@@ -95,13 +93,10 @@ class Ledger:
         )
 
     def writer_lives(self) -> bool:
-        """Whether the process that applies it still runs; one on another machine cannot be seen from here."""
-        writer = self.read()["writer"]
-        if writer["host"] != socket.gethostname():
-            return False
-        try:
-            process = psutil.Process(writer["pid"])
-            same = abs(process.create_time() - writer["process_started"]) < SAME_MOMENT
-            return same and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return False
+        """Whether the process that applies it still runs; one on another machine does until its time is over."""
+        record = self.read()
+        known = writer.lives(record["writer"])
+        if known is not None:
+            return known
+        running = now() - datetime.fromisoformat(record["started"])
+        return running.total_seconds() < float(record["longest_seconds"])

@@ -51,6 +51,8 @@ def _undo(
         if record["state"] == "applying":
             system.end_session(connection, record["session"])
         system.take_lease(connection)
+        begun = f"Plan {plan.id} is being undone by {by}"
+        timeline.append(incident, "undo_begun", begun, data={"plan": plan.id, "by": by})
         steps: list[dict[str, Json]] = []
         for call in calls:
             steps.append(_step(system, connection, call))

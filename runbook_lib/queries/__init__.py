@@ -2,7 +2,7 @@
 
     -- Who waits for whom, and who is at the root of it
     -- params: limit Int64 = 200
-    -- requires: postgres >= 14
+    -- requires: postgres >= 14, role pg_read_all_stats
     -- columns: pid Int64, application str, waiting_seconds float64
     -- sample: 1.0
 
@@ -97,6 +97,9 @@ def _parse(system: str, path: Path) -> Query:
             break
         header.append(match[1])
     fields = _fields(header[1:], path)
+    for needed in filter(None, map(str.strip, fields.get("requires", "").split(","))):
+        if not re.fullmatch(r"postgres >= \d+|role \w+", needed):
+            raise StateError(f"{path}: requires {needed!r}, which nothing knows how to check")
     return Query(
         system=system,
         name=path.stem,

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from runbook_lib.charts.text import clean
 from runbook_lib.model import Json
+from runbook_lib.text import clean
 
 Pair = tuple[str, str]
 """What to do, and why. Names in braces are facts of the verdict's subject."""

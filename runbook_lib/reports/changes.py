@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from runbook_lib.archive.timeline import Event
 from runbook_lib.charts.comparison import Pair, figure_of, pairs
-from runbook_lib.charts.text import clean
+from runbook_lib.reports.fate import fate
 from runbook_lib.reports.record import Record
 from runbook_lib.reports.story import Story
+from runbook_lib.text import clean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,10 +20,9 @@ class Change:
     source: str
     calls: tuple[str, ...]
     proposed: Event
-    approved: Event | None
+    fate: tuple[str, ...]
     applied: Event | None
     verified: Event | None
-    undone: Event | None
     compared: tuple[Pair, ...]
 
     @property
@@ -35,7 +35,7 @@ def changes(story: Story) -> list[Change]:
     proposed: dict[str, Event] = {}
     for event in story.all("plan_proposed"):
         proposed.setdefault(str(event.data.get("plan")), event)
-    for event in story.all("applied"):
+    for event in (*story.all("apply_begun"), *story.all("applied")):
         proposed.setdefault(str(event.data.get("plan")), event)
     found = [_change(story, plan, event) for plan, event in proposed.items()]
     return sorted(found, key=lambda c: c.applied is None)
@@ -55,10 +55,9 @@ def _change(story: Story, plan: str, proposed: Event) -> Change:
         source=str(data.get("source") or ""),
         calls=tuple(str(c) for c in data.get("calls") or []),
         proposed=proposed,
-        approved=last("approved"),
+        fate=fate(story.incident, plan, story.events),
         applied=last("applied"),
         verified=verified,
-        undone=last("undone"),
         compared=tuple(compared),
     )
 

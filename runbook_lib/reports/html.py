@@ -7,8 +7,8 @@ from runbook_lib.archive import manifest, timeline
 from runbook_lib.archive.store import IncidentFolder, RunFolder, write_atomic
 from runbook_lib.archive.timeline import Event
 from runbook_lib.errors import StateError
-from runbook_lib.model import Json
 from runbook_lib.reports import record
+from runbook_lib.reports.fate import fate
 from runbook_lib.reports.record import Record, RunRecord
 from runbook_lib.reports.rendering import render
 from runbook_lib.reports.silences import gather
@@ -39,7 +39,7 @@ def write(run: RunFolder) -> Path:
         confidence=confidence(read.verdict),
         others=[h for h in read.records("hypotheses") if h != read.verdict],
         asked=record.asked(read.records("findings")),
-        plans=[fate(plan, events) for plan in read.records("plans")],
+        plans=[_fate(plan, IncidentFolder(run.path.parent.parent), events) for plan in read.records("plans")],
         targets=_targets(read),
         window=_window(read),
         silences=gather(read.unanswered),
@@ -70,19 +70,11 @@ class Fate:
     verdict: str
 
 
-def fate(plan: Record, events: list[Event]) -> Fate:
-    """`plan` is a record with `id`; the rest is on the timeline."""
-    mine = [e for e in events if e.data.get("plan") == plan.get("id")]
-    words = [f"{e.kind} at {e.at:%H:%M:%S} UTC{_by(e)}" for e in mine if e.kind in ("approved", "applied", "undone")]
-    verified = [e.data for e in mine if e.kind == "verified"]
+def _fate(plan: Record, incident: IncidentFolder, events: list[Event]) -> Fate:
+    name = str(plan.get("id"))
+    verified = [e.data for e in events if e.kind == "verified" and str(e.data.get("plan")) == name]
     verdict = str(verified[-1].get("verdict", "")) if verified else ""
-    return Fate(plan=plan, words=tuple(words) or ("proposed only: nothing was changed",), verdict=verdict)
-
-
-def _by(event: Event) -> str:
-    who: Json = event.data.get("approver") or event.data.get("by")
-    failed = ", FAILED" if event.data.get("ok") is False else ""
-    return (f" by {who}" if who else "") + failed
+    return Fate(plan=plan, words=fate(incident, name, events), verdict=verdict)
 
 
 def _targets(read: RunRecord) -> list[tuple[str, str, str, str]]:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from runbook_lib.charts.text import clean, clean_lines
 from runbook_lib.model import Json
+from runbook_lib.text import clean, clean_lines
 
 PNG = b"\x89PNG\r\n\x1a\n"
 BIGGEST = 8_000_000

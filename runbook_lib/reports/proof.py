@@ -6,12 +6,12 @@ from datetime import datetime
 
 from runbook_lib import charts
 from runbook_lib.archive.store import RunFolder
-from runbook_lib.charts.text import clean
 from runbook_lib.errors import StateError
 from runbook_lib.model import Evidence, Outcome
 from runbook_lib.reports.notebook import Picture
 from runbook_lib.reports.record import Record, RunRecord
 from runbook_lib.reports.story import LOUD, Story
+from runbook_lib.text import clean
 
 CHARTS: Mapping[str, Callable[[Evidence], charts.Chart]] = {
     "postgres.blocking_tree": charts.blocking_tree,

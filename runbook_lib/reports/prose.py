@@ -1,9 +1,10 @@
 """What happened, in sentences made of what is on the timeline."""
 
 from runbook_lib.archive.timeline import Event
-from runbook_lib.charts.text import clean
 from runbook_lib.model import Json
+from runbook_lib.reports.fate import fate
 from runbook_lib.reports.story import LOUD, Story
+from runbook_lib.text import clean
 from runbook_lib.window import spoken
 
 
@@ -50,6 +51,11 @@ def _seen(story: Story) -> str:
 
 def _done(story: Story) -> str:
     if story.applied is None:
+        if story.touched:
+            plan = str(story.touched.data.get("plan"))
+            words = [w for w in fate(story.incident, plan, story.events) if not w.startswith("approved")]
+            title = _stop(_plan_title(story, plan))[:-1]
+            return f'The plan "{title}" may have changed something: {_stop("; ".join(words))}'
         called, advised = story.last("escalated"), story.last("escalation_advised")
         if called:
             return f"Nothing was changed; it was escalated to {_stop(str(called.data.get('to', 'not known')))}"

@@ -10,8 +10,8 @@ from jinja2 import ChainableUndefined, Environment, PackageLoader, Undefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
 
-from runbook_lib.charts.text import clean, clean_lines
 from runbook_lib.model import COLOURS, Status
+from runbook_lib.text import clean, clean_lines
 from runbook_lib.window import spoken
 
 LONGEST = 4000

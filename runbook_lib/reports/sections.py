@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from runbook_lib.archive.timeline import Event
-from runbook_lib.charts.text import clean, count
 from runbook_lib.reports import record
 from runbook_lib.reports.record import Record, RunRecord
 from runbook_lib.reports.story import LOUD, NO_CAUSE, Story
+from runbook_lib.text import clean, count
 from runbook_lib.window import spoken
 
 NOT_YET = "not yet"

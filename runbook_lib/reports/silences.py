@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from runbook_lib.charts.text import clean
+from runbook_lib.text import clean
 
 SENTENCE = re.compile(r"(?P<question>\S+) on (?P<source>\S+): (?P<reason>.*)", re.DOTALL)
 """As `session` writes them: `postgres.connections on shop_db: timed out (no answer within 3 s)`."""

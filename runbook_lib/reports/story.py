@@ -1,9 +1,10 @@
 """An incident as a story, folded from its timeline and its runs; the post-mortem is written from it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from runbook_lib import incidents
 from runbook_lib.archive import timeline
 from runbook_lib.archive.store import IncidentFolder
 from runbook_lib.archive.timeline import Event
@@ -11,8 +12,8 @@ from runbook_lib.model import Json
 from runbook_lib.reports import record
 from runbook_lib.reports.record import Record, RunRecord
 
-SURE = {"confident": 0, "likely": 1, "possible": 2, "undetermined": 3}
-NO_CAUSE = ("healthy", "undetermined")
+NO_CAUSE = incidents.NO_CAUSE
+TOUCHING = ("apply_begun", "applied")
 LOUD = ("warn", "critical")
 
 
@@ -41,15 +42,21 @@ class Story:
 
     @property
     def applied(self) -> Event | None:
-        """The first change that worked."""
-        return next((e for e in self.all("applied") if e.data.get("ok") is not False), None)
+        """The change that counts: the first one that helped, else the last one that was carried out."""
+        carried_out = [e for e in self.all("applied") if e.data.get("ok") is not False]
+        helped = {e.data.get("plan") for e in self.all("verified") if e.data.get("verdict") == "helped"}
+        return next((e for e in carried_out if e.data.get("plan") in helped), carried_out[-1] if carried_out else None)
 
     @property
     def verified(self) -> Event | None:
-        """The last word on whether it helped: one that says so goes before one that does not."""
-        found = list(self.all("verified"))
-        helped = [e for e in found if e.data.get("verdict") == "helped"]
-        return helped[-1] if helped else found[-1] if found else None
+        """The last word on whether that change helped."""
+        plan = self.applied.data.get("plan") if self.applied else None
+        return next((e for e in reversed(self.events) if e.kind == "verified" and e.data.get("plan") == plan), None)
+
+    @property
+    def touched(self) -> Event | None:
+        """When the systems were first changed, or may have been."""
+        return next((e for e in self.events if e.kind in TOUCHING), None)
 
     @property
     def resolved(self) -> Event | None:
@@ -88,7 +95,7 @@ class Story:
     @property
     def before(self) -> datetime | None:
         """Until when observations show the incident itself: the first change."""
-        return self.applied.at if self.applied else None
+        return self.touched.at if self.touched else None
 
     def findings(self) -> list[tuple[RunRecord, Record]]:
         """All findings of all runs that were observed before anything was changed, each with its run."""
@@ -120,16 +127,7 @@ def tell(incident: IncidentFolder) -> Story:
     """Raises StateError where the timeline cannot be read."""
     events = tuple(timeline.read(incident))
     runs = tuple(record.read(run) for run in incident.runs())
-    verdict = _verdict(events)
+    verdict = incidents.verdict_of(events)
     wanted = verdict.data.get("run") if verdict else None
     run = next((r for r in runs if r.id == wanted), None)
     return Story(incident=incident, events=events, runs=runs, verdict=verdict, run=run)
-
-
-def _verdict(events: Sequence[Event]) -> Event | None:
-    """The surest named cause from before the first change; the latest of several as sure."""
-    changed = next((i for i, e in enumerate(events) if e.kind == "applied"), len(events))
-    verdicts = [e for e in events[:changed] if e.kind == "verdict"] or [e for e in events if e.kind == "verdict"]
-    named = [e for e in verdicts if e.data.get("cause") not in NO_CAUSE]
-    chosen = named or verdicts
-    return min(reversed(chosen), key=lambda e: SURE.get(str(e.data.get("confidence")), 9)) if chosen else None

@@ -13,7 +13,18 @@ from runbook_lib.session import redaction
 from runbook_lib.session.opening import default_archive
 from runbook_lib.session.shown import Message, Table, show
 
-CHANGES = ("plan_proposed", "approved", "applied", "verified", "undone", "escalated", "escalation_advised", "resolved")
+CHANGES = (
+    "plan_proposed",
+    "approved",
+    "apply_begun",
+    "applied",
+    "verified",
+    "undo_begun",
+    "undone",
+    "escalated",
+    "escalation_advised",
+    "resolved",
+)
 
 
 class Review:

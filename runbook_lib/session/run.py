@@ -87,8 +87,9 @@ class Run:
             sink=arrived,
             silent={name: why for name, (since, why) in self._silent.items() if time.monotonic() - since < PATIENCE},
         )
-        late = {e.target.source: e.reason for e, _ in fresh if e.outcome is Outcome.TIMED_OUT}
-        self._silent |= {name: (time.monotonic(), why) for name, why in late.items() if name not in self._silent}
+        # Those that were waited for, not those that were left out as silent: they are asked again after PATIENCE.
+        late = {e.target.source: e.reason for e, _ in fresh if e.outcome is Outcome.TIMED_OUT and e.took}
+        self._silent |= {name: (time.monotonic(), why) for name, why in late.items()}
         self._note(fresh)
         self.save()
 

@@ -9,6 +9,7 @@ from IPython.display import display
 from runbook_lib.model import MIME, Hypothesis, Json, Status, Target, badge
 from runbook_lib.window import Window
 
+RED = "color:#cf222e;font-weight:bold"
 WORDS = {
     "supports": "What speaks for it",
     "contradicts": "What speaks against it",
@@ -28,17 +29,23 @@ class Banner:
     run: str
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, Json]:
-        rows = [(t.source, t.kind, t.address, t.identity or "NOT KNOWN: no change is allowed", t) for t in self.targets]
+        rows = [(t.source, t.kind, t.address, _who(t), t) for t in self.targets]
         head = f"{self.notebook} for incident {self.incident} on {self.profile}, {self.window}"
         text = [head, *(f"  {source} ({kind}) at {address}: {who}" for source, kind, address, who, _ in rows)]
         cells = "".join(
             f"<tr><td>{escape(source)}</td><td>{escape(kind)}</td><td>{escape(address)}</td>"
-            f"<td style='{'' if t.identity else 'color:#cf222e;font-weight:bold'}'>{escape(who)}</td></tr>"
+            f"<td style='{'' if t.identity or t.kind == 'http' else RED}'>{escape(who)}</td></tr>"
             for source, kind, address, who, t in rows
         )
         table = f"<table><tr><th>source</th><th>kind</th><th>address</th><th>identity</th></tr>{cells}</table>"
         html = f"<p><b>{escape(head)}</b></p>{table}<p><small>evidence: {escape(self.run)}</small></p>"
         return {"text/plain": "\n".join(text), "text/html": html}
+
+
+def _who(target: Target) -> str:
+    if target.kind == "http":
+        return "proves none; nothing is changed there"
+    return target.identity or "NOT KNOWN: no change is allowed"
 
 
 @dataclass(frozen=True, slots=True)

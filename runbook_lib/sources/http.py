@@ -52,6 +52,6 @@ def _good(reply: http.Reply) -> bool:
 
 @contextmanager
 def session(source: Source, *, label: str, seconds: float) -> Iterator[Session]:  # noqa: ARG001 - nothing to open
-    address = http.address(source)
-    target = Target(source=source.name, kind="http", address=address, identity=f"http:{address}")
+    # What answers at a URL cannot prove who it is, and nothing is changed through it.
+    target = Target(source=source.name, kind="http", address=http.address(source))
     yield Session(source.parse(http.Settings).endpoints, label, target)

@@ -1,9 +1,8 @@
 """PostgreSQL: every query in a read-only transaction of its own."""
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from runbook_lib.drivers import postgres
 from runbook_lib.errors import DriverError
@@ -19,10 +18,11 @@ MOST_ROWS = 5000
 class Session:
     connection: postgres.Connection
     target: Target
+    roles: dict[str, bool] = field(default_factory=dict)
 
     def ask(self, query: Query, params: Mapping[str, Json], seconds: float) -> Answer:
         """One row more than `limit` is asked for, so that an answer that was cut off is known as such."""
-        self._require(query)
+        self._require(query, seconds)
         limit = min(int(params.get("limit", MOST_ROWS)), MOST_ROWS)
         asked = {**params, "limit": limit + 1} if "limit" in params else params
         with postgres.read_only(self.connection, seconds) as cursor:
@@ -33,11 +33,25 @@ class Session:
             coverage=Coverage(truncated=len(rows) > limit),
         )
 
-    def _require(self, query: Query) -> None:
-        wanted = re.fullmatch(r"postgres >= (\d+)", query.requires)
-        have = postgres.version(self.connection)
-        if wanted and have < int(wanted[1]):
-            raise DriverError(Outcome.NOT_CONFIGURED, f"needs PostgreSQL {wanted[1]} or newer, this is {have:.1f}")
+    def _require(self, query: Query, seconds: float) -> None:
+        """What the header's `requires` names: a version, a role. Raises DriverError for what is missing."""
+        if self.connection.closed:
+            raise DriverError(Outcome.REFUSED, "the server closed the connection")
+        for needed in filter(None, query.requires.split(",")):
+            kind, *_, wanted = needed.split()
+            if kind == "postgres" and postgres.version(self.connection) < int(wanted):
+                have = f"{postgres.version(self.connection):.1f}"
+                raise DriverError(Outcome.NOT_CONFIGURED, f"needs PostgreSQL {wanted} or newer, this is {have}")
+            if kind == "role" and not self._holds(wanted, seconds):
+                role = self.connection.info.user
+                raise DriverError(
+                    Outcome.FORBIDDEN, f"{role} would see only its own sessions: GRANT {wanted} TO {role}"
+                )
+
+    def _holds(self, role: str, seconds: float) -> bool:
+        if role not in self.roles:
+            self.roles[role] = postgres.holds_role(self.connection, role, seconds)
+        return self.roles[role]
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from IPython.core.formatters import DisplayFormatter
 
 from runbook_lib import charts
 from runbook_lib.charts import locks, statements, style
-from runbook_lib.charts.text import clean, clean_lines
 from runbook_lib.model import Coverage, Evidence, Outcome
+from runbook_lib.text import clean, clean_lines
 
 QUESTIONS: dict[str, tuple[Callable[[Evidence], charts.Chart], str]] = {
     "postgres.connection_starts": (charts.connections_over_time, "leak"),

@@ -17,6 +17,7 @@ from runbook_lib.mitigations.apply import apply
 from runbook_lib.mitigations.approval import approve
 from runbook_lib.mitigations.ledger import Ledger
 from runbook_lib.profile import Profile
+from runbook_lib.reports import post_mortem
 from tests.mitigations.conftest import Connect, Propose, indexes
 
 BUILDING = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY%' AND state = 'active'"
@@ -57,6 +58,10 @@ def test_killed_while_it_builds(
     assert record["by"] == "runbook_actor"
     with pytest.raises(PlanRefusedError, match="has not ended: 0 of 1 calls done, 1 in doubt"):
         apply(incident, profile, plan.id)
+    told = post_mortem.write(incident).markdown.read_text("utf-8")
+    assert "0 of 1 calls done, 1 in doubt" in told
+    assert "Nothing was changed" not in told
+    assert "not applied" not in told
     blocker.rollback()
     undone = runbook("undo", incident.id, plan.id, *place, "--json")
     assert undone.returncode == 0, undone.stderr

@@ -48,7 +48,7 @@ def test_terminate(box: Status, profile: Profile, incident: IncidentFolder, conn
     assert [s["state"] for s in record["steps"]] == ["done"]
     assert ended(blocker)
     assert not ended(other)
-    assert [e.kind for e in timeline.read(incident)] == ["declared", "approved", "applied"]
+    assert [e.kind for e in timeline.read(incident)] == ["declared", "approved", "apply_begun", "applied"]
     with pytest.raises(PlanRefusedError, match="was applied already"):
         apply(incident, profile, plan.id)
     with pytest.raises(PlanRefusedError, match="cannot be undone: a session that has ended"):
@@ -137,7 +137,13 @@ def test_create_index_and_undo(
         undo(incident, profile, plan.id)
     again = propose("postgres.create_index", **given)
     assert (again.id != plan.id, again.calls) == (True, plan.calls)
-    assert [e.kind for e in timeline.read(incident)][-3:] == ["approved", "applied", "undone"]
+    assert [e.kind for e in timeline.read(incident)][-5:] == [
+        "approved",
+        "apply_begun",
+        "applied",
+        "undo_begun",
+        "undone",
+    ]
 
 
 def test_a_failed_build_leaves_nothing(

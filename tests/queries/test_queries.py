@@ -27,7 +27,7 @@ def test_is_answered_and_judged_ok_on_a_healthy_shop(name: str, answers: dict[st
     assert evidence.outcome is Outcome.ANSWERED, evidence.reason
     assert {n: str(d) for n, d in evidence.data.dtypes.items()} == {n: DTYPES[k] for n, k in evidence.schema.items()}
     assert finding.status is Status.OK, finding.summary
-    assert evidence.target.identity
+    assert bool(evidence.target.identity) == (evidence.target.kind != "http")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from runbook_lib.checks.base import Judgement, Row, check, check_of_outcomes, graded, measured, rows, unanswered
+from runbook_lib.checks.base import OURS, Judgement, Row, check, check_of_outcomes, graded, measured, rows, unanswered
 from runbook_lib.model import Evidence, Json, Outcome, Status
 
 NAMED = 10
@@ -15,8 +15,7 @@ def reachability(evidence: Evidence, *, replica: bool = False) -> Judgement:
     Our own login being refused leaves open how it does: `unknown`. `replica` says that it is meant to be in recovery.
     """
     serves = f"the database does not serve us: {unanswered(evidence)}"
-    ours = (Outcome.AUTH, Outcome.FORBIDDEN, Outcome.NOT_FOUND, Outcome.NOT_CONFIGURED, Outcome.TLS, Outcome.FAILED)
-    if evidence.outcome in ours:
+    if evidence.outcome in OURS:
         return Judgement(Status.UNKNOWN, serves)
     if evidence.outcome is not Outcome.ANSWERED:
         return Judgement(Status.CRITICAL, serves)
@@ -26,6 +25,9 @@ def reachability(evidence: Evidence, *, replica: bool = False) -> Judgement:
     role = "replica" if server["in_recovery"] else "primary"
     if server["in_recovery"] and not replica:
         return Judgement(Status.WARN, f"{server['database']} answers, but in recovery: it takes no writes", facts)
+    if not server["reads_all"]:
+        text = f"{server['database']} answers, but {server['role']} sees only its own sessions: grant it pg_monitor"
+        return Judgement(Status.WARN, text, facts)
     if server["superuser"]:
         return Judgement(Status.WARN, f"{server['database']} answers, but we read as a superuser: use a reader", facts)
     return Judgement(Status.OK, f"PostgreSQL {server['version']} answers as {role}, up since {since}", facts)
@@ -71,7 +73,7 @@ def connections_by_application(evidence: Evidence, *, warn: float = 0.2, critica
 
 def _holder(row: Row, evidence: Evidence) -> dict[str, Json]:
     since_newest = (evidence.observed_at - row["last_started"]).total_seconds()
-    keys = ("application", "role", "client", "sessions", "active", "unused", "waiting_for_lock", "max_connections")
+    keys = ("application", "role", "clients", "sessions", "active", "unused", "waiting_for_lock", "max_connections")
     return {
         **{key: row[key] for key in keys},
         "idle_in_transaction": row["idle_in_transaction"],

@@ -1,6 +1,6 @@
 -- Who waits for whom, who is at the root of it, what it runs, and since when
 -- params: limit Int64 = 500
--- requires: postgres >= 14
+-- requires: postgres >= 14, role pg_read_all_stats
 -- columns: pid Int64, blocked_by json, application str, role str, client str, state str, query str, waits_for str,
 --   waiting_seconds float64, transaction_seconds float64, in_state_seconds float64, backend_start timestamp, relations json
 WITH waiting AS (

@@ -1,5 +1,6 @@
 -- When each of the present connections was opened
 -- params: limit Int64 = 2000
+-- requires: role pg_read_all_stats
 -- columns: pid Int64, application str, state str, started_at timestamp, last_used_at timestamp, max_connections Int64
 SELECT pid,
        coalesce(nullif(application_name, ''), '(no name)') AS application,

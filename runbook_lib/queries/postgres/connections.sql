@@ -1,4 +1,5 @@
 -- How many connections are used, by state, against what the server allows
+-- requires: role pg_read_all_stats
 -- columns: state str, sessions Int64, longest_in_state_seconds float64, max_connections Int64, reserved Int64
 SELECT coalesce(state, 'starting') AS state,
        count(*) AS sessions,

@@ -1,11 +1,12 @@
 -- Which application holds the connections, and which it no longer uses
 -- params: unused_seconds float64 = 5.0, limit Int64 = 100
--- columns: application str, role str, client str, sessions Int64, active Int64, idle Int64, idle_in_transaction Int64,
+-- requires: role pg_read_all_stats
+-- columns: application str, role str, clients str, sessions Int64, active Int64, idle Int64, idle_in_transaction Int64,
 --   waiting_for_lock Int64, unused Int64, oldest_unused_seconds float64, first_started timestamp,
 --   last_started timestamp, max_connections Int64, last_query str
 SELECT coalesce(nullif(application_name, ''), '(no name)') AS application,
        coalesce(usename::text, '') AS role,
-       coalesce(host(client_addr), 'local') AS client,
+       left(string_agg(DISTINCT coalesce(host(client_addr), 'local'), ', '), 200) AS clients,
        count(*) AS sessions,
        count(*) FILTER (WHERE state = 'active') AS active,
        count(*) FILTER (WHERE state = 'idle') AS idle,
@@ -20,6 +21,6 @@ SELECT coalesce(nullif(application_name, ''), '(no name)') AS application,
        left((array_agg(query ORDER BY state_change DESC NULLS LAST))[1], 300) AS last_query
 FROM pg_stat_activity
 WHERE backend_type = 'client backend'
-GROUP BY 1, 2, 3
+GROUP BY 1, 2
 ORDER BY 4 DESC
 LIMIT %(limit)s

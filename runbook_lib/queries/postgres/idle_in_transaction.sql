@@ -1,5 +1,6 @@
 -- Which sessions opened a transaction and went silent
 -- params: limit Int64 = 100
+-- requires: role pg_read_all_stats
 -- columns: pid Int64, application str, role str, client str, idle_seconds float64, transaction_seconds float64,
 --   blocks Int64, query str, backend_start timestamp, relations json
 WITH blocked AS (

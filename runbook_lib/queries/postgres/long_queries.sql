@@ -1,5 +1,6 @@
 -- Which statements have been running for long
 -- params: seconds float64 = 1.0, limit Int64 = 50
+-- requires: role pg_read_all_stats
 -- columns: pid Int64, application str, role str, client str, running_seconds float64, waits_for str, query str, backend_start timestamp
 SELECT pid,
        coalesce(nullif(application_name, ''), '(no name)') AS application,

@@ -1,4 +1,5 @@
 -- Which replicas follow, how far behind they are, and what their slots hold back
+-- requires: role pg_read_all_stats
 -- columns: name str, kind str, state str, active boolean, lag_bytes Int64, lag_seconds float64, wal_status str
 SELECT coalesce(nullif(application_name, ''), client_addr::text, pid::text) AS name,
        'replica' AS kind,

@@ -1,6 +1,6 @@
 -- Which locks are asked for and not granted, by table and mode
 -- params: limit Int64 = 100
--- requires: postgres >= 14
+-- requires: postgres >= 14, role pg_read_all_stats
 -- columns: lock str, relation str, mode str, sessions Int64, longest_seconds float64
 SELECT locktype AS lock,
        coalesce(relation::regclass::text, '') AS relation,

@@ -1,7 +1,9 @@
-"""Text from outside is data: what a system under investigation says may hold anything."""
+"""Words for people. Text from outside is data: what a system under investigation says may hold anything."""
 
+import difflib
 import re
 import unicodedata
+from collections.abc import Iterable
 
 ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]{0,4096}(?:\x07|\x1b\\|$)|\x1b[@-Z\\-_]")
 INVISIBLE = {"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"}
@@ -67,3 +69,10 @@ def milliseconds(value: float) -> str:
     ('0.42 ms', '12 ms', '2.5 s')
     """
     return f"{value / 1000:.2g} s" if value >= 1000 else f"{short_number(value)} ms"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """` - did you mean X?`, or the whole list where nothing is near."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; there are: {', '.join(names) or 'none'}"
