@@ -34,7 +34,7 @@ class Status(StrEnum):
     UNKNOWN = "unknown"
 
 
-SEVERITY = {Status.OK: 0, Status.WARN: 1, Status.CRITICAL: 2}
+STATUS_RANK = {Status.OK: 0, Status.WARN: 1, Status.CRITICAL: 2}
 
 
 class Outcome(StrEnum):
@@ -225,4 +225,4 @@ def badge(status: Status) -> str:
 def worst(findings: "list[Finding] | tuple[Finding, ...]") -> Status:
     """The worst known status; `unknown` only where nothing is known at all."""
     known = [f.status for f in findings if f.status is not Status.UNKNOWN]
-    return max(known, key=SEVERITY.__getitem__) if known else Status.UNKNOWN
+    return max(known, key=STATUS_RANK.__getitem__) if known else Status.UNKNOWN

@@ -20,6 +20,7 @@ from runbook_lib.text import nearest
 Marks = dict[tuple[str | int, ...], str]
 Settings = TypeVar("Settings", bound=BaseModel)
 DEEPEST = 8
+YAML = (".yaml", ".yml")
 
 
 class Strict(BaseModel):
@@ -103,7 +104,7 @@ def load(name: str) -> Profile:
     external = raw.pop("sources_from", None)
     if external is not None:
         sources, source_marks = _sources(external, _where(marks, ("sources_from",)))
-        raw["sources"] = {**sources, **raw.get("sources", {})}
+        raw["sources"] = {**sources, **(raw.get("sources") or {})}
         marks = {**source_marks, **marks}
     document = _validate(Document, raw, marks, ())
     for source, settings in document.sources.items():
@@ -115,7 +116,7 @@ def load(name: str) -> Profile:
 
 
 def _locate(name: str) -> Path:
-    if name.endswith((".yaml", ".yml")) or "/" in name:
+    if name.endswith(YAML) or "/" in name:
         path = Path(name).expanduser().absolute()
         if not path.is_file():
             raise ProfileError(f"profile {path} is not there")
@@ -134,7 +135,9 @@ def _read(path: Path, depth: int) -> tuple[dict[str, Any], Marks]:
         return raw, marks
     if depth == DEEPEST:
         raise ProfileError(f"{_where(marks, ('extends',))}: extends goes round in a circle")
-    inherited, inherited_marks = _read(_locate(str(base)), depth + 1)
+    named = str(base)
+    beside = path.parent / Path(named).expanduser()
+    inherited, inherited_marks = _read(_locate(str(beside) if named.endswith(YAML) else named), depth + 1)
     return _merge(inherited, raw), {**inherited_marks, **marks}
 
 
@@ -167,6 +170,8 @@ def _yaml(path: Path) -> tuple[dict[str, Any], Marks]:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ProfileError(f"{path}:{line}: not YAML: {error.problem}") from error
+    except yaml.YAMLError as error:
+        raise ProfileError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(raw, dict):
         raise ProfileError(f"{path}:1: a profile is a mapping")
     marks: Marks = {}

@@ -86,7 +86,10 @@ def _from_keyring(name: str) -> str:
         keyring = importlib.import_module("keyring")
     except ModuleNotFoundError as error:
         raise SecretError(f"keyring:{name} needs the extra: pip install 'runbook-lib[keyring]'") from error
-    value = keyring.get_password(service, user)
+    try:
+        value = keyring.get_password(service, user)
+    except keyring.errors.KeyringError as error:
+        raise SecretError(f"keyring:{name} cannot be read: {error}") from error
     if value is None:
         raise SecretError(f"keyring:{name} is not there: keyring set {service} {user}")
     return str(value)

@@ -57,7 +57,10 @@ def notebooks_about(causes: Iterable[str]) -> list[str]:
     """The notebooks whose metadata (`runbook.causes`) name one of these causes, in the order of the causes."""
     about = {}
     for name, path in notebooks().items():
-        metadata = json.loads(path.read_text("utf-8")).get("metadata", {})
+        try:
+            metadata = json.loads(path.read_text("utf-8")).get("metadata", {})
+        except ValueError:  # half-written by somebody else now: it is left out of "Related", nothing more
+            continue
         about[name] = metadata.get("runbook", {}).get("causes", [])
     return list(dict.fromkeys(name for cause in causes for name, known in about.items() if cause in known))
 

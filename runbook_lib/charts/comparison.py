@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runbook_lib.charts import style
-from runbook_lib.model import COLOURS, SEVERITY, Json, Status
+from runbook_lib.model import COLOURS, STATUS_RANK, Json, Status
 from runbook_lib.text import clean, count, short_number
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def pairs(before: Sequence[Record], after: Sequence[Record]) -> list[Pair]:
     joined = [
         Pair(check=key[0], source=key[1], before=first.get(key), after=second.get(key)) for key in {**first, **second}
     ]
-    return sorted(joined, key=lambda p: -max(SEVERITY.get(status_of(r), 0.5) for r in (p.before, p.after)))
+    return sorted(joined, key=lambda p: -max(STATUS_RANK.get(status_of(r), 0.5) for r in (p.before, p.after)))
 
 
 def _key(record: Record) -> tuple[str, str, str]:
@@ -75,7 +75,8 @@ def before_after(before: Sequence[Record], after: Sequence[Record]) -> style.Cha
     bad = [p for p in joined if status_of(p.before) in (Status.WARN, Status.CRITICAL)]
     mended = [p for p in bad if status_of(p.after) is Status.OK]
     title = f"{len(mended)} of {count(len(bad), 'bad finding')} {'is' if len(mended) == 1 else 'are'} ok now"
-    worse = [p for p in joined if SEVERITY.get(status_of(p.after), 0) > SEVERITY.get(status_of(p.before), 0)]
+    title = title if bad else "Nothing was bad before"
+    worse = [p for p in joined if STATUS_RANK.get(status_of(p.after), 0) > STATUS_RANK.get(status_of(p.before), 0)]
     title += f", {len(worse)} got worse" if worse else ""
     hidden = max(len(shown) - ROWS, 0)
     note = " ".join(
@@ -89,7 +90,10 @@ def before_after(before: Sequence[Record], after: Sequence[Record]) -> style.Cha
         _paint(figure.add_subplot(), shown[:ROWS])
 
     return style.draw(
-        paint, title=title if bad else "Nothing was bad before", note=note, height=1.7 + 0.5 * min(len(shown), ROWS)
+        paint,
+        title=title,
+        note=note,
+        height=1.7 + 0.5 * min(len(shown), ROWS),
     )
 
 

@@ -109,10 +109,19 @@ def _fold(cases: list[Case]) -> list[Hypothesis]:
     for case in cases:
         if id(case) in explained:
             continue
-        symptoms = [c.hypothesis for c in cases if explained.get(id(c)) is case]
+        symptoms = [c.hypothesis for c in cases if _root(c, explained) is case and c is not case]
         extra = tuple(f"explains: {s.title}" for s in symptoms)
         roots.append(replace(case.hypothesis, supports=tuple(dict.fromkeys([*case.hypothesis.supports, *extra]))))
     return roots
+
+
+def _root(case: Case, explained: dict[int, Case]) -> Case:
+    """What explains it, and what explains that, to the end; a circle ends where it would close."""
+    seen = {id(case)}
+    while (other := explained.get(id(case))) is not None and id(other) not in seen:
+        case = other
+        seen.add(id(case))
+    return case
 
 
 def _without_cause(known: Findings, candidates: list[Hypothesis]) -> Hypothesis:

@@ -75,10 +75,6 @@ class Plan:
         what = [self.kind, self.source, self.target.identity, list(self.calls), dict(self.preconditions), undo]
         return _sha256(what)
 
-    @property
-    def missing(self) -> list[str]:
-        return [p.what for p in self.permissions if not p.held]
-
     def record(self) -> dict[str, Json]:
         own = asdict(self)
         del own["archive"]

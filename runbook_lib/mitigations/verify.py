@@ -10,7 +10,7 @@ from runbook_lib.archive import timeline
 from runbook_lib.archive.store import IncidentFolder, RunFolder
 from runbook_lib.asking import Question
 from runbook_lib.mitigations.plan import Plan
-from runbook_lib.model import COLOURS, MIME, SEVERITY, Finding, Json, Status, badge
+from runbook_lib.model import COLOURS, MIME, STATUS_RANK, Finding, Json, Status, badge
 from runbook_lib.window import spoken
 
 Ask = Callable[[list[Question]], list[Finding]]
@@ -139,7 +139,7 @@ def _worse(before: Mapping[Key, Finding], after: Mapping[Key, Finding]) -> list[
     worse = []
     for key, finding in after.items():
         then = before[key].status if key in before else Status.OK
-        if finding.status in BAD and SEVERITY[finding.status] > SEVERITY.get(then, SEVERITY[Status.CRITICAL]):
+        if finding.status in BAD and STATUS_RANK[finding.status] > STATUS_RANK.get(then, STATUS_RANK[Status.CRITICAL]):
             worse.append(f"{finding.check} on {finding.source} was {then} and is {finding.status}: {finding.summary}")
     return worse
 

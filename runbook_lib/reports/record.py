@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from runbook_lib.archive import manifest
 from runbook_lib.archive.store import RunFolder
 from runbook_lib.errors import ArchiveError, StateError
-from runbook_lib.model import SEVERITY, Json, Status
+from runbook_lib.model import STATUS_RANK, Json, Status
 from runbook_lib.reports import notebook
 from runbook_lib.reports.notebook import Notebook
 
@@ -19,7 +19,7 @@ STATES = {
     "running": "It is still being written; this is what is known so far.",
     "by hand": "Its cells were run by hand (JupyterLab) or by plain papermill: nothing watched how it ended.",
 }
-RANK = {**SEVERITY, Status.UNKNOWN: 0.5}
+RANK = {**STATUS_RANK, Status.UNKNOWN: 0.5}
 Record = Mapping[str, Json]
 
 

@@ -25,7 +25,8 @@ class Session:
             keys = getattr(self.source.parse(redis.Settings), query.each)
             texts = [query.text.format(key=key) for key in keys]
             lengths: list[tuple[Any, ...]] = [
-                (key, redis.command(self.client, query.text.split()[0], key)) for key in keys
+                (key, redis.command(self.client, *(word.format(key=key) for word in query.text.split())))
+                for key in keys
             ]
             return Answer(rows=lengths, text="\n".join(texts))
         reply = redis.command(self.client, *query.text.split())

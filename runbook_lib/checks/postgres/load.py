@@ -88,8 +88,8 @@ def indexes(evidence: Evidence) -> Judgement:
     invalid = [f"{r['table_name']}.{r['index_name']}" for r in found if not r["is_valid"]]
     leading: dict[str, list[str]] = {}
     for row in found:
-        if row["is_valid"] and row["columns"]:
-            leading.setdefault(row["table_name"], []).append(row["columns"][0])
+        if row["is_valid"] and row["columns"] and not row["is_partial"]:
+            leading.setdefault(f"{row['schema_name']}.{row['table_name']}", []).append(row["columns"][0])
     facts = measured(len(invalid), "invalid indexes", 1, leading=leading, invalid=invalid)
     if invalid:
         return Judgement(Status.WARN, f"{len(invalid)} invalid indexes: {', '.join(invalid[:NAMED])}", facts)

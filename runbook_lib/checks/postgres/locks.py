@@ -26,12 +26,12 @@ def blocking_tree(
     roots = sorted((_root(m, members) for m in members if not m["blocked_by"]), key=lambda r: -int(r["waiters"]))
     first = roots[0] if roots else None
     head = f"{len(waiting)} sessions wait for a lock, the longest for {spoken(longest)} (warn at {warn_seconds:g} s)"
-    tail = (
-        f"; at the root is pid {first['pid']} ({first['application']}, {first['state']} for "
-        f"{spoken(first['in_state_seconds'])})"
-        if first
-        else "; they block each other in a circle"
-    )
+    tail = "; they block each other in a circle"
+    if first:
+        since = spoken(first["in_state_seconds"])
+        tail = f"; at the root is pid {first['pid']} ({first['application']}, {first['state']} for {since})"
+    elif any(0 in m["blocked_by"] for m in waiting):
+        tail = "; at the root is a prepared transaction: look into pg_prepared_xacts"
     facts = measured(len(waiting), "sessions waiting", 1, roots=roots[:NAMED], longest_seconds=longest)
     status = graded(longest, warn_seconds, critical_seconds)
     if status is Status.OK and len(waiting) >= warn_waiting:

@@ -30,10 +30,20 @@ def sizes(
 
 @check
 def replication(
-    evidence: Evidence, *, warn_seconds: float = 30.0, critical_seconds: float = 300.0, warn_bytes: float = 5 * GIB
+    evidence: Evidence,
+    *,
+    warn_seconds: float = 30.0,
+    critical_seconds: float = 300.0,
+    warn_bytes: float = 5 * GIB,
+    replicas: int = 0,
 ) -> Judgement:
-    """How far replicas are behind, and how much an inactive slot holds back."""
+    """How far replicas are behind, and how much an inactive slot holds back; `replicas` is how many there should be."""
     found = rows(evidence)
+    following = sum(r["kind"] == "replica" for r in found)
+    if following < replicas:
+        return Judgement(Status.CRITICAL, f"{following} of {replicas} replicas follow")
+    if any(r["kind"] == "replay" and r["lag_bytes"] is None for r in found):
+        return Judgement(Status.UNKNOWN, "this standby receives no stream, so how far it is behind is not known")
     if not found:
         return Judgement(Status.OK, "no replicas and no slots", measured(0, "s behind", warn_seconds))
     lag = max((r["lag_seconds"] or 0.0 for r in found if r["kind"] != "slot" and r["lag_bytes"]), default=0.0)

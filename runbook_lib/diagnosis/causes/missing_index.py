@@ -20,7 +20,9 @@ def subjects(findings: Findings) -> list[Subject]:
 
 
 def scanned(finding: Finding, subject: Subject) -> str:
-    tables = [t for t in finding.facts.get("tables", []) if t["table"] == subject["table"]]
+    tables = [
+        t for t in finding.facts.get("tables", []) if (t["schema"], t["table"]) == (subject["schema"], subject["table"])
+    ]
     if not tables:
         return ""
     t = tables[0]
@@ -42,7 +44,7 @@ def slow(finding: Finding, subject: Subject) -> str:
 def no_index(finding: Finding, subject: Subject) -> str:
     if not subject["column"] or "leading" not in finding.facts:
         return ""
-    leading = finding.facts["leading"].get(subject["table"], [])
+    leading = finding.facts["leading"].get(f"{subject['schema']}.{subject['table']}", [])
     if subject["column"] in leading:
         return ""
     begin = ", ".join(leading) or "none"

@@ -1,6 +1,7 @@
 -- Which indexes there are, on which columns, valid or not
 -- params: limit Int64 = 1000
--- columns: schema_name str, table_name str, index_name str, columns json, is_valid boolean, is_unique boolean, scans Int64, bytes Int64
+-- columns: schema_name str, table_name str, index_name str, columns json, is_valid boolean, is_unique boolean,
+--   is_partial boolean, scans Int64, bytes Int64
 SELECT n.nspname::text AS schema_name,
        t.relname::text AS table_name,
        c.relname::text AS index_name,
@@ -9,6 +10,7 @@ SELECT n.nspname::text AS schema_name,
         LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum AND k.attnum <> 0) AS columns,
        i.indisvalid AS is_valid,
        i.indisunique AS is_unique,
+       i.indpred IS NOT NULL AS is_partial,
        coalesce(s.idx_scan, 0) AS scans,
        pg_relation_size(c.oid) AS bytes
 FROM pg_index i
