@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import shlex
 import unicodedata
 from collections.abc import Iterable
 
@@ -39,6 +40,16 @@ def _visible(text: str) -> str:
         return text
     text = ESCAPES.sub("", text)
     return "".join(" " if unicodedata.category(c) in INVISIBLE else c for c in text)
+
+
+def command(*words: str, **options: str) -> str:
+    """A command of ours as one can paste it; options without a value are left out.
+
+    >>> command("run", "triage", incident="inc-1", archive="my archive", approve="")
+    "runbook run triage --incident inc-1 --archive 'my archive'"
+    """
+    given = [part for name, value in options.items() if value for part in (f"--{name}", value)]
+    return shlex.join(["runbook", *words, *given])
 
 
 def count(number: float, one: str, many: str | None = None) -> str:

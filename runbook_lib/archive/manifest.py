@@ -10,7 +10,7 @@ from pathlib import Path
 
 from runbook_lib.archive import timeline, writer
 from runbook_lib.archive.store import IncidentFolder, RunFolder, read_json, write_json
-from runbook_lib.errors import ArchiveError
+from runbook_lib.errors import ArchiveError, StateError
 from runbook_lib.model import Json
 
 MANIFEST = "manifest.json"
@@ -30,7 +30,9 @@ def state_of(run: RunFolder) -> str:
     A writer on another machine is taken for alive: from here nobody can tell.
     """
     try:
-        return str(read_json(run.path / MANIFEST)["state"])
+        return str(read_json(run.path / MANIFEST).get("state") or "unreadable")
+    except StateError:
+        return "unreadable"
     except ArchiveError:
         return "running" if _writer_lives(run) else "killed"
 
@@ -100,11 +102,14 @@ def _sha256(path: Path) -> str:
 def verify(run: RunFolder) -> list[str]:
     """What no longer is as it was sealed, one sentence each; empty when all is. A run that was never sealed says so.
 
-    The manifest itself is held against the hash that the timeline remembers. Raises StateError where it is torn.
+    The manifest itself is held against the hash that the timeline remembers.
     """
     if not (run.path / MANIFEST).is_file():
         return [f"{run.id} is not sealed: its state is {state_of(run)}"]
-    manifest = read_json(run.path / MANIFEST)
+    try:
+        manifest = read_json(run.path / MANIFEST)
+    except StateError as error:
+        return [f"{run.id}: {error}"]
     sealed, present = manifest["files"], _files(run)
     wrong = [f"{run.id}: {name} is missing" for name in sealed if name not in present]
     wrong += [f"{run.id}: {name} was added after the run was sealed" for name in present if name not in sealed]

@@ -24,7 +24,7 @@ def verify(incident: str, place: str, *, as_json: bool) -> None:
     folder = Archive.at(place).incident(incident, must_exist=True)
     wrong = [*timeline.verify(folder)]
     for run in folder.runs():
-        wrong += [f"run {run.id}: {sentence}" for sentence in manifest.verify(run)]
+        wrong += manifest.verify(run)
     if as_json:
         click.echo(json.dumps({"incident": folder.id, "whole": not wrong, "wrong": wrong}))
     else:

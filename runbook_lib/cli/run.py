@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runbook_lib.cli._options import profile_of
+
 if TYPE_CHECKING:
     from runbook_lib.archive.store import IncidentFolder
+    from runbook_lib.execution.parameters import Given
     from runbook_lib.execution.runner import RunResult
 
 ORDER = ("ok", "warn", "critical")
@@ -37,13 +40,13 @@ def command(name: str, *, fail_on: str | None, as_json: bool, timeout: float, **
         incident = _incident(name, given, parameters, profile)
         if given["approve"]:
             _approve(incident, given["approve"])
-        from rich.console import Console
-
         from runbook_lib.execution.runner import run_notebook
-        from runbook_lib.execution.showing import Terminal
+        from runbook_lib.execution.showing import Terminal, Unbreakable
 
-        console = Console(stderr=as_json, highlight=False)
-        terminal = Terminal(console, notebook=name, incident=incident.id, archive=str(incident.path.parent))
+        console = Unbreakable(stderr=as_json, highlight=False)
+        terminal = Terminal(
+            console, notebook=name, profile=profile, incident=incident.id, archive=str(incident.path.parent)
+        )
         terminal.line(f"{name} for {incident.id}")
         result = run_notebook(
             name, parameters=parameters, incident=incident, timeout=timeout, hide_env=hidden, on_output=terminal.output
@@ -73,10 +76,26 @@ def _prepare(name: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], str, 
         for key in ("profile", "incident", "archive", "approve")
         if given[key] is not None and (key in known or key in {"profile", "approve"})
     }
-    layers = [from_file(file) for file in (usual, given["file"]) if file is not None]
+    layers = [
+        from_file(usual) if usual else {},
+        _of_incident(given) if "profile" in known else {},
+        from_file(given["file"]) if given["file"] else {},
+    ]
     parameters = settle(notebook, *layers, from_pairs(given["pairs"]), options)
     profile = parameters.get("profile") or (known["profile"].default if "profile" in known else "")
     return parameters, str(profile), _hidden(str(profile)) if profile else set()
+
+
+def _of_incident(given: Mapping[str, Any]) -> dict[str, "Given"]:
+    """An incident that is there already is about a platform: its profile goes before the notebook's usual one."""
+    from runbook_lib.archive.store import Archive
+    from runbook_lib.execution.parameters import Given
+
+    if not given["incident"]:
+        return {}
+    folder = Archive.at(given["archive"] or "archive").incident(given["incident"])
+    known = profile_of(folder) if (folder.path / "timeline").is_dir() else ""
+    return {"profile": Given(known, f"incident {folder.id}")} if known else {}
 
 
 def _hidden(profile_name: str) -> set[str]:

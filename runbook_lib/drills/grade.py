@@ -24,6 +24,24 @@ class Grade:
     passed: bool
     why: str
 
+    @classmethod
+    def broken_off(cls, drill: Drill, why: str, evidence: str) -> "Grade":
+        """A drill that did not come to its end has not passed; the others go on."""
+        return cls(
+            drill=drill.name,
+            fault=drill.fault,
+            found="broke off",
+            subject="",
+            seconds_to_first_evidence=None,
+            seconds_to_verdict=None,
+            mitigation="none",
+            helped="-",
+            evidence=evidence,
+            post_mortem="",
+            passed=False,
+            why=why,
+        )
+
     def record(self) -> dict[str, Json]:
         return asdict(self)
 

@@ -14,7 +14,7 @@ from runbook_lib.archive.store import Archive, IncidentFolder, new_id
 from runbook_lib.drills.grade import Grade, misses
 from runbook_lib.drills.scenario import ESCALATE, NOTHING, Drill
 from runbook_lib.drivers import threads
-from runbook_lib.errors import RunFailedError
+from runbook_lib.errors import RunbookError, RunFailedError
 from runbook_lib.execution import warm
 from runbook_lib.execution.runner import run_notebook
 from runbook_lib.mitigations.approval import approve
@@ -45,15 +45,22 @@ def run_all(
             done.put(error)
 
     grades: dict[str, Grade] = {}
+    lanes = []
     with warm.kernels():
-        lanes = [threads.start(f"drill-{n}", partial(work, n)) for n in range(min(jobs, len(drills)))]
-        while len(grades) < len(drills):
-            result = done.get()
-            if isinstance(result, Exception):
-                raise result
-            grades[result.drill] = result
-    for lane in lanes:
-        lane.join(LONGEST_DOWN)
+        try:
+            lanes += [threads.start(f"drill-{n}", partial(work, n)) for n in range(min(jobs, len(drills)))]
+            while len(grades) < len(drills):
+                result = done.get()
+                if isinstance(result, Exception):
+                    raise result
+                grades[result.drill] = result
+            for lane in lanes:
+                lane.join(LONGEST_DOWN)
+        finally:
+            todo.clear()
+            for n in range(len(lanes)):
+                if (states / f"sandbox-{n}").is_dir():  # a lane that still runs has not taken its own down
+                    sandbox.down(states / f"sandbox-{n}")
     return [grades[d.name] for d in drills]
 
 
@@ -66,10 +73,16 @@ def _lane(
     progress: Progress,
 ) -> None:
     status = sandbox.up(state, seed=seed, owner=True, progress=lambda text: progress(state.name, text))
-    drivers.check_settings(profile.load(str(status.profile)))  # so that this process knows what to redact
     try:
+        drivers.check_settings(profile.load(str(status.profile)))  # so that this process knows what to redact
         while (drill := _next(todo)) is not None:
-            done.put(_drill(drill, archive, status, seed, partial(progress, drill.name)))
+            tell = partial(progress, drill.name)
+            try:
+                done.put(_drill(drill, archive, status, seed, tell))
+            except RunbookError as error:
+                tell(f"broke off: {error}")
+                done.put(Grade.broken_off(drill, str(error), str(archive.root)))
+                sandbox.heal(status.state)
     finally:
         sandbox.down(state)
 

@@ -4,8 +4,9 @@ nbclient turns every cancellation into "the kernel died", so who cancelled is lo
 """
 
 import asyncio
-import threading
+import logging
 from collections.abc import Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +21,12 @@ from runbook_lib.execution.kernel import Client, Kernel, OnOutput
 from runbook_lib.execution.ledger import Ending, Ledger
 from runbook_lib.execution.stop import Stop
 from runbook_lib.secrets import redactor
+from runbook_lib.text import clean
 from runbook_lib.window import spoken
 
+log = logging.getLogger(__name__)
 CLEAN_UP_SECONDS = 5
+LONGEST_REASON = 500
 SKIPPED = "skip-execution"
 """The tag that nbclient passes over."""
 
@@ -58,7 +62,10 @@ def conduct(
 
     Raises UsageError where the kernel is not installed; all else is told by the notebook's `metadata.runbook`.
     """
-    kernel = Kernel(kernel_name)
+    try:
+        kernel = Kernel(kernel_name)
+    except OSError as error:
+        return ledger.close(Ending(state="failed", reason=f"no kernel could be prepared: {error}"))
     run = _Run(ledger, kernel, stop, limits, on_output)
     return _in_a_loop(run.play(cwd, env))
 
@@ -69,13 +76,8 @@ def _in_a_loop(play: Coroutine[Any, Any, NotebookNode]) -> NotebookNode:
     except RuntimeError:
         return asyncio.run(play)
     # Called from inside of a kernel or a server: its loop cannot be entered a second time.
-    result: list[NotebookNode] = []
-    thread = threading.Thread(target=lambda: result.append(asyncio.run(play)))
-    thread.start()
-    thread.join()
-    if not result:
-        raise RunFailedError("the run broke off in its thread; see the traceback above")
-    return result[0]
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, play).result()
 
 
 class _Run:
@@ -84,10 +86,18 @@ class _Run:
         self._kernel = kernel
         self._stop = stop
         self._limits = limits
-        shown = (
-            (lambda index, output: on_output(index, form.node(redactor.clean_display(output)))) if on_output else None
-        )
-        self._client: Client = kernel.client(ledger.notebook, shown)
+        self._on_output = on_output
+        self._client: Client = kernel.client(ledger.notebook, self._show if on_output else None)
+
+    def _show(self, index: int, output: NotebookNode) -> None:
+        """Hands an output on, redacted; a display that breaks is no reason to end a diagnosis."""
+        if self._on_output is None:
+            return
+        try:
+            self._on_output(index, form.node(redactor.clean_display(output)))
+        except Exception:
+            log.exception("what comes back is no longer shown here; it is in the notebook")
+            self._on_output = None
 
     async def play(self, cwd: Path | None, env: Mapping[str, str] | None) -> NotebookNode:
         self._stopped = asyncio.create_task(self._stop.attach().wait())
@@ -102,10 +112,15 @@ class _Run:
                 self._client.set_widgets_metadata()
                 copy = self._ledger.close(ending)
             finally:
-                await self._kernel.stop(self._client, now=ending.state != "completed")
+                # A kernel that only failed still has its own record to close; one that is stuck would never do so.
+                await self._kernel.stop(self._client, now=self._stuck(ending))
                 self._stop.detach()
                 self._stopped.cancel()
         return copy
+
+    def _stuck(self, ending: Ending) -> bool:
+        started = any(c.metadata.get("runbook", {}).get("started") for c in self._ledger.notebook.cells)
+        return not started or ending.state in {"timed out", "interrupted"}
 
     async def _to_its_end(self, cwd: Path | None, env: Mapping[str, str] | None) -> Ending:
         try:
@@ -130,9 +145,9 @@ class _Run:
         try:
             await self._guarded(self._client.async_execute_cell(cell, index), self._limits.cell)
         except CellExecutionError as error:
-            reason = redactor.redact(f"{error.ename}: {error.evalue}".splitlines()[0])
+            reason = clean(redactor.redact(f"{error.ename}: {error.evalue}".splitlines()[0]), LONGEST_REASON)
             ledger.end(index, "failed", reason=reason)
-            return Ending(state="failed", reason=f"cell {_name(cell, index)}: {reason}")
+            return Ending(state="failed", reason=f"cell {_name(cell, index)}: {reason}", kind=str(error.ename))
         except DeadKernelError:
             reason = await self._kernel.death()
             ledger.end(index, "failed", kind="DeadKernelError", reason=reason)

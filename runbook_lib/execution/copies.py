@@ -1,5 +1,6 @@
 """The copy of a notebook that may be written down."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -7,6 +8,9 @@ from nbformat import NotebookNode
 
 from runbook_lib.execution import form
 from runbook_lib.secrets import redactor
+
+LONGEST_STREAM = 1_000_000
+"""Characters: more than anyone reads, and every save redacts all of it."""
 
 
 def redacted(notebook: NotebookNode, to_text: Callable[[str], str] | None = None) -> NotebookNode:
@@ -18,12 +22,14 @@ def redacted(notebook: NotebookNode, to_text: Callable[[str], str] | None = None
 
 
 def joined(outputs: list[NotebookNode]) -> list[dict[str, Any]]:
-    """The same outputs, adjacent streams of one name as one."""
+    """The same outputs, adjacent streams of one name as one; of a very long one the beginning and a word about it."""
     whole: list[dict[str, Any]] = []
-    for output in outputs:
-        last = whole[-1] if whole else None
-        if last and output["output_type"] == "stream" == last["output_type"] and output["name"] == last["name"]:
-            whole[-1] = {**last, "text": last["text"] + output["text"]}
-        else:
-            whole.append(dict(output))
+    for name, group in itertools.groupby(outputs, key=lambda o: o["name"] if o["output_type"] == "stream" else ""):
+        if not name:
+            whole += [dict(output) for output in group]
+            continue
+        first, *more = group
+        text = "".join([first["text"], *(output["text"] for output in more)])
+        cut = f"\n[cut off: {len(text):,} characters]\n" if len(text) > LONGEST_STREAM else ""
+        whole.append({**first, "text": text[:LONGEST_STREAM] + cut})
     return whole

@@ -22,6 +22,9 @@ from runbook_lib.execution.leash import leashed
 LONGEST_SOCKET_FOLDER = 70
 """A Unix socket's path ends at 104 bytes (macOS) or 108 (Linux), the file names take the rest."""
 
+LONGEST_EXIT = 20.0
+"""Seconds for what a kernel does at its exit (a report, a seal) on a slow machine; who is quicker is not waited for."""
+
 OnOutput = Callable[[int, NotebookNode], object]
 
 
@@ -49,7 +52,7 @@ class Kernel:
             transport="ipc",
             ip=str(self.folder / "k"),
             connection_file=str(self.folder / "c.json"),
-            shutdown_wait_time=2.0,
+            shutdown_wait_time=LONGEST_EXIT,
         )
         spec: Any = self.manager.kernel_spec
         if warm.applies(spec.argv):

@@ -24,10 +24,14 @@ PAPERMILL = {"ok": "completed", "never ran": "pending", "running": "running"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How a run ended, and why where it did not complete (one line, redacted)."""
+    """How a run ended, and why where it did not complete (one line, redacted).
+
+    `kind` is the class of the exception that ended it, where a cell raised one.
+    """
 
     state: RunState
     reason: str = ""
+    kind: str = ""
 
 
 def saver(path: str | Path | None) -> Callable[[NotebookNode], None]:
@@ -107,6 +111,8 @@ class Ledger:
         metadata = self.notebook.metadata
         times = {"started": self._started.isoformat(), "ended": ended.isoformat() if ended else None}
         metadata["runbook"] = {"state": ending.state, "reason": redactor.redact(ending.reason), **times}
+        if ending.kind:
+            metadata["runbook"]["kind"] = ending.kind
         bad = ending.state not in {"running", "completed"}
         metadata.setdefault("papermill", form.node({})).update(
             start_time=times["started"],

@@ -127,7 +127,7 @@ class _Run:
             data = {"run": self.folder.id, "notebook": self._notebook, "state": state, "manifest": digest}
             text = f"{self._notebook} {state}" + (f": {reason}" if reason else "")
             timeline.append(self._incident, "run_ended", text, data=data)
-        status = _exit_status(state, reason)
+        status = _exit_status(state, told.get("kind", ""))
         return RunResult(folder=self.folder, state=state, reason=reason, findings=findings, exit_status=status)
 
     def _completed_findings(self, state: str, ended: str) -> dict[str, Json] | None:
@@ -139,11 +139,10 @@ class _Run:
         return findings
 
 
-def _exit_status(state: str, reason: str) -> int:
+def _exit_status(state: str, kind: str) -> int:
     """A cell that was refused something (another target, an unapproved plan) says so with a status of its own."""
-    refusals = ["RefusedError", *(c.__name__ for c in RefusedError.__subclasses__())]
-    refused = any(f": {name}: " in reason for name in refusals)
-    return RefusedError.exit_status if state == "failed" and refused else EXIT_STATUS[state]
+    refusals = {"RefusedError", *(c.__name__ for c in RefusedError.__subclasses__())}
+    return RefusedError.exit_status if state == "failed" and kind in refusals else EXIT_STATUS[state]
 
 
 def _html_report(run: RunFolder) -> object:

@@ -1,6 +1,5 @@
 """What `runbook run` shows while the notebook runs: findings as they come, the verdict, the plans."""
 
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -8,10 +7,18 @@ from rich.console import Console
 from rich.text import Text
 
 from runbook_lib.model import MIME, Json
+from runbook_lib.text import command
 from runbook_lib.window import spoken
 
 COLOURS = {"ok": "green", "warn": "yellow", "critical": "bold red", "unknown": "dim"}
 LISTS = (("supports", "for"), ("contradicts", "against"), ("would_settle", "would settle it"))
+
+
+class Unbreakable(Console):
+    """A console whose reader may go away (`| head`): the run goes on, unseen."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
 
 
 class Terminal:
@@ -19,9 +26,10 @@ class Terminal:
     as it stands, without markup and without control characters.
     """
 
-    def __init__(self, console: Console, *, notebook: str, incident: str, archive: str) -> None:
+    def __init__(self, console: Console, *, notebook: str, profile: str, incident: str, archive: str) -> None:
         self._console = console
         self._notebook = notebook
+        self._profile = profile
         self._incident = incident
         self._archive = archive
         self._shown: set[str] = set()
@@ -68,11 +76,11 @@ class Terminal:
             self.line(("  not seen: ", "dim"), sentence)
 
     def _plan(self, plan: Mapping[str, Json]) -> None:
-        name, place = str(plan["id"]), ["--archive", self._archive]
-        run = ["run", self._notebook, "--incident", self._incident, "--approve", name, *place]
+        name = str(plan["id"])
+        options = {"profile": self._profile, "incident": self._incident, "approve": name, "archive": self._archive}
         self.line()
         self.line(("proposed ", "bold"), f"{plan['title']} ({plan['source']}), plan {name}")
-        self.line("  to approve and apply it: ", (shlex.join(["runbook", *run]), "cyan"))
+        self.line("  to approve and apply it: ", (command("run", self._notebook, **options), "cyan"))
 
     def _verified(self, verified: Mapping[str, Json]) -> None:
         held = f", every answer held ok for {spoken(verified['held_seconds'])}" if verified["held_seconds"] else ""

@@ -7,6 +7,7 @@ start them cold. Linux only: forking after the imports is not safe on macOS.
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import select
 import signal
@@ -23,6 +24,7 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from runbook_lib.execution.leash import leashed
 
+log = logging.getLogger(__name__)
 PROVISIONER = "runbook-warm"
 KEPT = ("PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "USER", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
 KEPT_PREFIXES = ("LC_", "XDG_", "MPL", "PYTHON", "JUPYTER", "IPYTHON", "OPENBLAS_", "OMP_", "COVERAGE_")
@@ -130,15 +132,25 @@ class WarmProvisioner(LocalProvisioner):
     zygote: ClassVar[Zygote | None] = None
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
-        """Forks it. Raises OSError when that cannot be."""
-        assert self.zygote is not None  # noqa: S101 - `applies` was asked first
+        """Forks it; starts it cold where the process that forks has ended."""
         argv = cmd[cmd.index("ipykernel_launcher") + 1 :]
         cwd = str(kwargs.get("cwd") or Path.cwd())
-        forked: Any = await asyncio.to_thread(self.zygote.fork, argv, cwd=cwd, env=kwargs["env"])
+        try:
+            forked: Any = await asyncio.to_thread(_fork, self.zygote, argv, cwd, kwargs["env"])
+        except OSError as error:
+            log.warning("kernels start cold from here on: %s", error)
+            WarmProvisioner.zygote = None
+            return await super().launch_kernel(leashed([sys.executable, *cmd[1:]]), **kwargs)
         self.process = forked
         self.pid = self.pgid = forked.pid
         self.cwd = cwd
         return self.connection_info
+
+
+def _fork(zygote: Zygote | None, argv: list[str], cwd: str, env: Mapping[str, str]) -> Forked:
+    if zygote is None:
+        raise ChildProcessError("the process that forks kernels has ended")
+    return zygote.fork(argv, cwd=cwd, env=env)
 
 
 def applies(argv: list[str]) -> bool:

@@ -1,10 +1,10 @@
 """How a plan looks: readable at 3 a.m."""
 
-import shlex
 from html import escape
 from typing import TYPE_CHECKING
 
 from runbook_lib.text import clean, clean_lines
+from runbook_lib.text import command as text_command
 from runbook_lib.window import now, spoken
 
 if TYPE_CHECKING:
@@ -17,8 +17,7 @@ BAD = "color:#cf222e;font-weight:bold"
 
 def command(verb: str, plan: "Plan") -> str:
     """`runbook approve INC PLAN ...` as one can paste it."""
-    place = f" --archive {shlex.quote(plan.archive)}" if plan.archive else ""
-    return f"runbook {verb} {shlex.quote(plan.incident)} {shlex.quote(plan.id)}{place}"
+    return text_command(verb, plan.incident, plan.id, archive=plan.archive)
 
 
 def _valid(plan: "Plan") -> str:

@@ -1,10 +1,10 @@
 """The running platform, as its supervisor holds it: servers, shop, load, and what a fault needs to break them."""
 
+import http.client
 import json
 import random
 import socket
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from contextlib import closing
@@ -131,12 +131,17 @@ class Box:
         try:
             with urllib.request.urlopen(self.endpoint(name), timeout=2) as response:  # noqa: S310 - our own loopback
                 return bool(response.status == 200)
-        except urllib.error.URLError:
+        except (OSError, http.client.HTTPException):
             return False
 
     def _drained(self) -> bool:
-        with valkey.client(self.settings) as connection:
-            return not connection.llen(self.settings.names.jobs)
+        import redis
+
+        try:
+            with valkey.client(self.settings) as connection:
+                return not connection.llen(self.settings.names.jobs)
+        except redis.RedisError:
+            return False
 
     def endpoint(self, name: str) -> str:
         """Where a service says whether it is well."""

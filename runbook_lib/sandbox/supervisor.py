@@ -29,6 +29,8 @@ from runbook_lib.sandbox.faults import load
 from runbook_lib.sandbox.settings import HOST
 from runbook_lib.sandbox.values import Fault
 
+LONGEST_REQUEST = 65_536
+
 TICK = 0.5
 Say = Callable[[dict[str, Any]], None]
 
@@ -101,8 +103,8 @@ class Supervisor:
 
     def _answer(self, connection: socket.socket) -> None:
         stream = connection.makefile("rwb")
-        request = json.loads(stream.readline() or b"{}")
-        if not hmac.compare_digest(str(request.get("token")), self.token):
+        request = self._understood(stream.readline(LONGEST_REQUEST))
+        if request is None:
             return
         say: Say = lambda message: emit(stream, message)  # noqa: E731 - it is handed on as it is
         self.box.progress = lambda step: say({"progress": step})
@@ -113,6 +115,16 @@ class Supervisor:
             say({"error": " ".join(str(error).split())})
         else:
             say({"result": result})
+
+    def _understood(self, line: bytes) -> dict[str, Any] | None:
+        """A request of ours; anything else that talks to the port is not answered."""
+        try:
+            request = json.loads(line)
+            ours = hmac.compare_digest(str(request["token"]).encode(), self.token.encode())
+            known = request["do"] == "heal" or (request["do"] == "break" and "seed" in request and request["fault"])
+        except (ValueError, TypeError, KeyError):
+            return None
+        return request if ours and known else None
 
 
 def now() -> str:

@@ -49,5 +49,5 @@ def _answers(settings: Settings, children: Children) -> bool:
     try:
         with client(settings) as connection:
             return bool(connection.ping())
-    except redis.ConnectionError:
+    except redis.RedisError:
         return False

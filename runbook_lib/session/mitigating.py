@@ -25,6 +25,8 @@ def mitigate(run: "Run", hypothesis: Hypothesis, approve: str, *, hold_seconds: 
     plans = _plans(run, hypothesis)
     if not plans:
         _advise(run, hypothesis)
+        if approve:
+            raise PlanRefusedError(f"plan {approve} was not carried out: the verdict is now {hypothesis.title!r}")
         return
 
     def carry_out(plan: Plan) -> None:
@@ -58,9 +60,9 @@ def _plans(run: "Run", hypothesis: Hypothesis) -> list[Plan]:
             show(Message(f"{suggestion.kind} is not possible: {error}", bad=True))
             continue
         plans.append(plan)
-        record = {"plan": plan.id, "kind": plan.kind, "source": plan.source, "title": plan.title}
-        run.plans.append({"id": plan.id, "kind": plan.kind, "source": plan.source, "title": plan.title})
-        data = {**record, "run": run.folder.id, "calls": list(plan.calls)}
+        told = {"kind": plan.kind, "source": plan.source, "title": plan.title}
+        run.plans.append({"id": plan.id, **told})
+        data = {"plan": plan.id, **told, "run": run.folder.id, "calls": list(plan.calls)}
         timeline.append(run.incident, "plan_proposed", f"Plan {plan.id} proposed: {plan.title}", data=data)
     return plans
 
@@ -88,9 +90,12 @@ def _carry_out(run: "Run", plan: Plan, hold_seconds: float, timeout_seconds: flo
     def ask(questions: list[Question]) -> list[Finding]:
         return [f for _, f in _again(run, questions)]
 
-    outcome = verify(
-        plan, run.incident, run.folder, before, ask, hold_seconds=hold_seconds, timeout_seconds=timeout_seconds
-    )
+    try:
+        outcome = verify(
+            plan, run.incident, run.folder, before, ask, hold_seconds=hold_seconds, timeout_seconds=timeout_seconds
+        )
+    finally:
+        run.save()
     show(outcome, charts.before_after([f.record() for f in outcome.before], [f.record() for f in outcome.after]))
 
 

@@ -36,33 +36,35 @@ def folders(notebook: str, profile: Profile, incident: str, archive: str) -> tup
         folder = incidents.declare(store, f"{notebook} opened by hand", profile=profile.name)
     run = folder.new_run(notebook)
     manifest.lock(run, notebook=notebook)
-    atexit.register(_close, folder, run, notebook, profile.name)
+    atexit.register(_close, folder, run, notebook, profile.name, now().isoformat())
     timeline.append(folder, "run_started", f"{notebook} opened", data={"run": run.id, "notebook": notebook})
     return folder, run
 
 
-def _close(incident: IncidentFolder, run: RunFolder, notebook: str, profile: str) -> None:
+def _close(incident: IncidentFolder, run: RunFolder, notebook: str, profile: str, started: str) -> None:
     """At the end of a kernel that no runner watches: what a person ran cell by cell is sealed as `closed`."""
     ended = now().isoformat()
     if (run.path / "findings.json").exists():
         findings = run.findings()
         findings["run"] |= {"state": CLOSED, "ended": ended}
         run.write_findings(findings)
-    html.write(run)
-    digest = manifest.seal(
-        run,
-        state=CLOSED,
-        cells=(),
-        notebook=notebook,
-        incident=incident.id,
-        profile=profile,
-        reason="run by hand, cell by cell",
-        started=ended,
-        ended=ended,
-        parameters={},
-    )
-    data = {"run": run.id, "notebook": notebook, "state": CLOSED, "manifest": digest}
-    timeline.append(incident, "run_ended", f"{notebook} closed", data=data)
+    try:
+        html.write(run)
+    finally:
+        digest = manifest.seal(
+            run,
+            state=CLOSED,
+            cells=(),
+            notebook=notebook,
+            incident=incident.id,
+            profile=profile,
+            reason="run by hand, cell by cell",
+            started=started,
+            ended=ended,
+            parameters={},
+        )
+        data = {"run": run.id, "notebook": notebook, "state": CLOSED, "manifest": digest}
+        timeline.append(incident, "run_ended", f"{notebook} closed", data=data)
 
 
 def fence(incident: IncidentFolder, targets: Sequence[Target]) -> None:

@@ -6,7 +6,7 @@ from html import escape
 from runbook_lib import incidents
 from runbook_lib.archive import manifest, timeline
 from runbook_lib.archive.store import Archive, IncidentFolder
-from runbook_lib.errors import ArchiveError, UsageError
+from runbook_lib.errors import ArchiveError, StateError, UsageError
 from runbook_lib.model import Json
 from runbook_lib.reports import post_mortem
 from runbook_lib.session import redaction
@@ -56,7 +56,7 @@ class Review:
         for run in self.incident.runs()[-most:]:
             try:
                 verdict = (run.findings().get("verdict") or {}).get("title", "no verdict")
-            except ArchiveError:
+            except (ArchiveError, StateError):
                 verdict = "left no findings"
             rows.append((run.id, manifest.state_of(run), str(verdict)))
         show(Table(("run", "state", "verdict"), rows))

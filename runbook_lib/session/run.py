@@ -1,5 +1,6 @@
 """The run of a notebook: asks, shows, gives the verdict, proposes. Whoever executes the cell, it writes evidence."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -16,9 +17,12 @@ from runbook_lib.session import redaction
 from runbook_lib.session.mitigating import mitigate
 from runbook_lib.session.opening import fence, folders
 from runbook_lib.session.shown import Banner, Message, Verdict, show
+from runbook_lib.text import command
 from runbook_lib.window import Window, now
 
 NOTED = (Status.WARN, Status.CRITICAL)
+ROUND = 60.0
+"""Seconds beyond the hold in which what was changed may take effect, before it is said not to have helped."""
 PATIENCE = 30.0
 """Seconds for which a source that timed out is not asked again, so that it costs a notebook one deadline, not two."""
 
@@ -103,13 +107,12 @@ class Run:
     def show(self, *names: str) -> None:
         """What the checks said of these questions, once more where it is discussed."""
         for name in names:
-            found = self._of(name)
-            show(*(finding for _, finding in found))
+            found: list[object] = [finding for _, finding in self._of(name)]
+            show(*(found or [_not_asked(name)]))
 
     def chart(self, draw: Callable[[Evidence], object], name: str) -> None:
         """Draws the answer to a question, one figure for each source."""
-        for evidence, _ in self._of(name):
-            show(draw(evidence))
+        show(*([draw(evidence) for evidence, _ in self._of(name)] or [_not_asked(name)]))
 
     def _of(self, name: str) -> list[tuple[Evidence, Finding]]:
         latest = {e.target.source: (e, f) for e, f in self.answers if e.question == name}
@@ -143,7 +146,9 @@ class Run:
         causes = [h.cause for h in self._verdict.hypotheses] if self._verdict else []
         names = [name for name in workspace.notebooks_about(causes) if name != self.notebook]
         for name in names:
-            show(Message(f"Next: runbook run {name} --incident {self.incident.id} --profile {self.profile.path}"))
+            options = {"profile": str(self.profile.path), "incident": self.incident.id}
+            place = str(self.incident.path.parent)
+            show(Message(f"Next: {command('run', name, **options, archive=place)}"))
 
     def propose(self, approve: str = "", *, hold_seconds: float = 20.0, timeout_seconds: float = 90.0) -> None:
         """Shows the plans that fit the verdict, or whom to call where none does.
@@ -153,6 +158,8 @@ class Run:
         """
         if self._verdict is None:
             raise UsageError("run.propose() wants a verdict first: run.verdict()")
+        positive(hold_seconds=hold_seconds, timeout_seconds=timeout_seconds)
+        timeout_seconds = max(timeout_seconds, hold_seconds + ROUND)
         mitigate(self, self._verdict.first, approve, hold_seconds=hold_seconds, timeout_seconds=timeout_seconds)
         self.save()
 
@@ -190,6 +197,19 @@ class Run:
         return banner._repr_mimebundle_()
 
 
+def _not_asked(name: str) -> Message:
+    """A question that no source of the profile is there for is not a good answer."""
+    system = name.partition(".")[0]
+    return Message(f"{name} was not asked: the profile has no {system} source that answered to it.", bad=True)
+
+
+def positive(**seconds: float) -> None:
+    """Raises UsageError for a time that is none: with it everything would look dead."""
+    for name, value in seconds.items():
+        if not (math.isfinite(value) and value > 0):
+            raise UsageError(f"{name} is {value:g}: it wants a number of seconds above 0")
+
+
 def _described(evidence: Evidence, finding: Finding) -> dict[str, Json]:
     coverage, target = evidence.coverage, evidence.target
     return {
@@ -225,6 +245,7 @@ def open_run(
     Raises ProfileError, SecretError, ArchiveError; WrongTargetError where another system than the incident's answers.
     """
     redaction.install()
+    positive(deadline_seconds=deadline_seconds, window_minutes=window_minutes)
     loaded = profiles.load(profile)
     checks.check_thresholds(loaded)
     drivers.check_settings(loaded)

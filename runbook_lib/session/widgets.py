@@ -38,6 +38,7 @@ def offer(incident: IncidentFolder, plan: Plan, carry_out: Callable[[Plan], None
                 approve(incident, plan.id)
                 carry_out(plan)
             except RunbookError as error:
+                button.disabled = False
                 show(Message(str(error), bad=True))
 
     button.on_click(pressed)

@@ -26,14 +26,23 @@ def test_order_and_chain(incident: IncidentFolder) -> None:
 
 def test_a_changed_and_a_removed_event_are_noticed(incident: IncidentFolder) -> None:
     """Each by name, and who saw it as it was."""
-    events = [timeline.append(incident, "note", f"number {n}") for n in range(3)]
-    first = incident.path / "timeline" / f"{events[0].id}.json"
-    first.write_text(json.dumps({**json.loads(first.read_text()), "text": "never happened"}))
-    (incident.path / "timeline" / f"{events[1].id}.json").unlink()
-    said = " ".join(timeline.verify(incident))
-    assert f"{events[1].id} is gone" in said
-    first.unlink()
-    assert f"{events[1].id} is gone" in " ".join(timeline.verify(incident))
+    events = [timeline.append(incident, "note", f"number {n}") for n in range(4)]
+    paths = [incident.path / "timeline" / f"{e.id}.json" for e in events]
+    paths[0].write_text(json.dumps({**json.loads(paths[0].read_text()), "text": "never happened"}))
+    paths[2].unlink()
+    said = timeline.verify(incident)
+    assert f"timeline event {events[0].id} was changed after {events[1].id} saw it" in said
+    assert f"timeline event {events[2].id} is gone, though {events[3].id} saw it" in said
+
+
+def test_a_torn_event_is_told_and_stops_nobody(incident: IncidentFolder) -> None:
+    """It is read as unreadable, the check names it, and the next event can be written."""
+    events = [timeline.append(incident, "note", f"number {n}") for n in range(2)]
+    torn = incident.path / "timeline" / f"{events[0].id}.json"
+    torn.write_text(torn.read_text()[:40])
+    timeline.append(incident, "note", "later")
+    assert sorted(e.kind for e in timeline.read(incident)) == ["note", "note", "unreadable"]
+    assert [w for w in timeline.verify(incident) if torn.name in w]
 
 
 def test_a_changed_event_is_noticed_by_the_next(incident: IncidentFolder) -> None:

@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import psycopg
 import pytest
 import yaml
 
-from runbook_lib import asking, diagnosis, profile
+from runbook_lib import asking, diagnosis, profile, sandbox
 from runbook_lib.asking import Question
 from runbook_lib.drivers import postgres
 from runbook_lib.errors import DriverError
@@ -116,7 +117,7 @@ def test_too_many_clients(shop: Sandbox, tmp_path: Path) -> None:
     finally:
         for connection in held:
             connection.close()
-    time.sleep(1)
+        sandbox.heal(shop.state)
 
 
 def test_one_deadline_for_many_dead_systems(shop: Sandbox, tmp_path: Path, black_hole: int) -> None:
@@ -127,10 +128,7 @@ def test_one_deadline_for_many_dead_systems(shop: Sandbox, tmp_path: Path, black
     begun = time.monotonic()
     answers = put(loaded, deadline=4)
     assert time.monotonic() - begun < 3 * 4
-    by_source = {e.target.source: e.outcome for e, _ in answers}
-    assert len(answers) == 40
-    assert {o for s, o in by_source.items() if s.startswith("dead")} == {Outcome.TIMED_OUT}
-    assert {by_source["shop_db"], by_source["other_db"]} == {Outcome.ANSWERED}
+    assert Counter(e.outcome for e, _ in answers) == {Outcome.TIMED_OUT: 32, Outcome.ANSWERED: 8}
 
 
 def test_a_process_with_hanging_questions_ends_at_once(shop: Sandbox, tmp_path: Path, black_hole: int) -> None:

@@ -10,6 +10,8 @@ import pytest
 from runbook_lib.errors import ParameterError
 from runbook_lib.execution.engine import RunbookEngine
 
+SECRET = "hunter2-of-the-shop"
+
 
 def papermill(source, output, *options):
     command = [sys.executable, "-m", "papermill", "--engine", "runbook", source, str(output), *options]
@@ -36,13 +38,18 @@ def test_a_killed_kernel_is_told_truthfully(book, tmp_path):
     )
 
 
-def test_what_papermill_writes_afterwards_is_redacted_too(book, tmp_path):
-    """It takes what the engine returns, and its own error message comes from that as well."""
+def test_what_papermill_writes_afterwards_is_redacted_too(book, tmp_path, monkeypatch):
+    """What the kernel redacted stays so in the file, in papermill's log and in its own error message."""
+    monkeypatch.setenv("TEST_SHOP_KEY", SECRET)
+    monkeypatch.setenv("INSTALL", "1")
     process = papermill(book("leaks"), tmp_path / "out.ipynb", "--log-output", "--execution-timeout", "60")
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert "swordfish-9" not in errors
-    assert "swordfish-9" not in (tmp_path / "out.ipynb").read_text("utf-8")
+    written = (tmp_path / "out.ipynb").read_text("utf-8")
+    for text in (errors, written):
+        assert "ValueError" in text
+        assert "[redacted]" in text
+        assert SECRET not in text
 
 
 def test_a_parameter_that_looks_like_a_secret_is_refused(book, tmp_path):

@@ -50,7 +50,7 @@ def test_a_cell_that_fails_and_a_kernel_that_dies_stop_the_run(book, incident, s
 @pytest.mark.parametrize(("option", "whose"), [("cell_timeout", "the cell"), ("timeout", "the run")])
 def test_a_cell_or_a_run_that_takes_too_long_is_stopped(book, incident, saved, option, whose):
     """The cell that was cut off is `timed out`, with what it had said until then; later ones never ran."""
-    seconds = {"cell_timeout": 1.0, "timeout": 8.0}[option]
+    seconds = {"cell_timeout": 1.0, "timeout": 25.0}[option]
     result = run(book, incident, "hangs", **{option: seconds})
     assert (result.state, result.exit_status) == ("timed out", 1)
     assert f"{whose} was stopped after" in result.reason
@@ -146,7 +146,8 @@ def test_a_killed_runner_leaves_its_last_save_and_no_kernel(runbook_run, archive
 def test_six_runs_at_the_same_time_all_end_well(runbook_run, archive, book):
     """No port and no path is shared; all write to one incident."""
     processes = [runbook_run("fine", "--incident", "inc-six", "--json") for _ in range(6)]
-    assert [(p.communicate(timeout=200)[1][-300:], p.returncode)[1] for p in processes] == [0] * 6
+    ended = [(p.communicate(timeout=200)[1][-300:], p.returncode) for p in processes]
+    assert [(status, said) for said, status in ended if status] == []
     runs = archive.incident("inc-six").runs()
     assert [manifest.state_of(run) for run in runs] == ["completed"] * 6
     assert [w for run in runs for w in manifest.verify(run)] == []

@@ -24,6 +24,7 @@ from runbook_lib.rejudge import rejudge
 from runbook_lib.sandbox import Status
 
 pytestmark = pytest.mark.timeout(600)
+ROOT = Path(__file__).parents[2]
 
 
 def run(name: str, profile: Path, archive: Path, *words: str, incident: str = "") -> dict[str, Any]:
@@ -84,11 +85,61 @@ def test_an_unapproved_plan_is_refused(broken: Status, tmp_path: Path) -> None:
     assert "approve" in done.stderr
 
 
+def test_an_approved_plan_that_fits_no_longer_is_said(broken: Status, tmp_path: Path) -> None:
+    """Named with --approve after the trouble has gone: nothing is changed, and the exit status is 3, not 0."""
+    found = run("database_locks", broken.profile, tmp_path)
+    incident, plan = found["run"]["incident"], found["plans"][0]["id"]
+    sandbox.heal(broken.state)
+    before = len(statements(broken, "runbook_actor"))
+    words = ["run", "database_locks", "--incident", incident, "--approve", plan, "--archive", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-m", "runbook_lib", *words], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert f"plan {plan} was not carried out" in " ".join(done.stdout.split())
+    assert len(statements(broken, "runbook_actor")) == before
+
+
+def test_copies_in_the_lab_know_their_incident(broken: Status, tmp_path: Path) -> None:
+    """A notebook of `runbook lab INC` belongs to INC and asks its systems, as it is."""
+    found = run("database_locks", broken.profile, tmp_path / "archive")
+    incident = Archive.at(tmp_path / "archive").incident(found["run"]["incident"])
+    quiet = tmp_path / "bin" / "python"
+    quiet.parent.mkdir()
+    quiet.symlink_to(sys.executable)
+    (quiet.parent / "jupyter").write_text("#!/bin/sh\nexit 0\n")
+    (quiet.parent / "jupyter").chmod(0o755)
+    code = f"import sys; sys.executable = {str(quiet)!r}; from runbook_lib.cli import main; main()"
+    subprocess.run(
+        [sys.executable, "-c", code, "lab", incident.id, "--archive", str(tmp_path / "archive")], timeout=60, check=True
+    )
+    copy = nbformat.read(incident.path / "lab" / "database_locks.ipynb", 4)
+    NotebookClient(copy, timeout=120, kernel_name="python3").execute()
+    assert [i.id for i in Archive.at(tmp_path / "archive").incidents()] == [incident.id]
+    assert [manifest.state_of(r) for r in incident.runs()] == ["completed", "closed"]
+
+
+def test_a_failed_run_of_papermill_is_closed_not_killed(shop: Status, tmp_path: Path) -> None:
+    """Under the engine a cell that fails ends the run; the kernel still seals what it holds."""
+    notebook = nbformat.read(ROOT / "notebooks" / "triage.ipynb", 4)
+    notebook.cells.append(nbformat.v4.new_code_cell("1 / 0", id="fails"))
+    nbformat.write(notebook, tmp_path / "failing.ipynb")
+    given = {"profile": str(shop.profile), "archive": str(tmp_path / "archive")}
+    with pytest.raises(papermill.PapermillExecutionError, match="ZeroDivisionError"):
+        papermill.execute_notebook(
+            tmp_path / "failing.ipynb", tmp_path / "out.ipynb", given, engine_name="runbook", progress_bar=False
+        )
+    (incident,) = Archive.at(tmp_path / "archive").incidents()
+    (run_folder,) = incident.runs()
+    assert manifest.state_of(run_folder) == "closed"
+    assert manifest.verify(run_folder) == []
+
+
 def test_no_secret_in_any_file(broken: Status, tmp_path: Path) -> None:
     """The profile's passwords, and one that a cell prints, are in no file of the archive nor in a saved notebook."""
     secrets = [p.read_text() for p in (broken.state / "secrets").iterdir()]
     reader = (broken.state / "secrets" / "runbook_reader").read_text()
-    notebook = nbformat.read("notebooks/database_locks.ipynb", 4)
+    notebook = nbformat.read(ROOT / "notebooks" / "database_locks.ipynb", 4)
     leak = "from pathlib import Path\n"
     leak += f"password = Path({str(broken.state / 'secrets' / 'runbook_reader')!r}).read_text()\n"
     leak += "print(password[:7], end='', flush=True)\nprint(password[7:])\n"
@@ -131,7 +182,7 @@ buttons[0].click()
 def test_the_button_in_jupyterlab(broken: Status, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the target's name it does nothing; with it the plan is approved, applied, and shown to have helped."""
     monkeypatch.setenv("RUNBOOK_KEY", str(tmp_path / "key"))
-    notebook = nbformat.read("notebooks/database_locks.ipynb", 4)
+    notebook = nbformat.read(ROOT / "notebooks" / "database_locks.ipynb", 4)
     mitigate = next(c for c in notebook.cells if c.id == "mitigate")
     mitigate.source = "run.propose(hold_seconds=5)"
     notebook.cells.append(nbformat.v4.new_code_cell(PRESS, id="press"))
@@ -139,6 +190,7 @@ def test_the_button_in_jupyterlab(broken: Status, tmp_path: Path, monkeypatch: p
     (incident,) = Archive.at(tmp_path / "archive").incidents()
     events = {e.kind: e for e in timeline.read(incident)}
     assert events["verified"].data["verdict"] == "helped"
+    assert incident.runs()[0].findings()["afterwards"]
     assert events["applied"].data["by"] == "runbook_actor"
     assert [e.kind for e in timeline.read(incident)].count("approved") == 1
     (run_folder,) = incident.runs()
@@ -148,10 +200,14 @@ def test_the_button_in_jupyterlab(broken: Status, tmp_path: Path, monkeypatch: p
 
 def test_plain_papermill_runs_the_same_file(shop: Status, tmp_path: Path) -> None:
     """`papermill notebooks/triage.ipynb out.ipynb -f parameters/triage.yaml` works as it is, and leaves evidence."""
-    given = {**yaml.safe_load(Path("parameters/triage.yaml").read_text()), "profile": str(shop.profile)}
+    given = {**yaml.safe_load((ROOT / "parameters" / "triage.yaml").read_text()), "profile": str(shop.profile)}
     given["archive"] = str(tmp_path / "archive")
     papermill.execute_notebook(
-        "notebooks/triage.ipynb", str(tmp_path / "out.ipynb"), parameters=given, progress_bar=False, log_output=False
+        str(ROOT / "notebooks" / "triage.ipynb"),
+        str(tmp_path / "out.ipynb"),
+        parameters=given,
+        progress_bar=False,
+        log_output=False,
     )
     (incident,) = Archive.at(tmp_path / "archive").incidents()
     findings = incident.runs()[0].findings()

@@ -1,5 +1,6 @@
 """The database server dies, and nobody restarts it."""
 
+import http.client
 import random
 import urllib.error
 import urllib.request
@@ -29,4 +30,6 @@ def _fails(box: Box) -> bool:
     except urllib.error.HTTPError as error:
         error.close()
         return error.code == 503
+    except (OSError, http.client.HTTPException):
+        return True
     return False

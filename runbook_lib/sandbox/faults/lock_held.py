@@ -4,6 +4,7 @@ import random
 
 from psycopg import sql
 
+from runbook_lib.errors import SandboxError
 from runbook_lib.sandbox.box import Box
 from runbook_lib.sandbox.names import JOBS
 from runbook_lib.sandbox.processes import wait_until
@@ -26,14 +27,25 @@ WHERE application_name = 'api' AND wait_event_type = 'Lock' AND state_change < n
 
 def inflict(box: Box, chance: random.Random) -> dict[str, object]:
     """The seed decides: the whole table or the rows that everybody buys; idle or busy while it holds them."""
-    application, rows, busy = chance.choice(JOBS), chance.random() < 0.5, chance.random() < 0.5
+    application, rows, busy = shape(chance)
     table = sql.Identifier(box.settings.names.table)
     lock = sql.SQL(LOCK_ROWS if rows else LOCK_TABLE).format(table=table, hot=sql.Literal(HOT_PRODUCTS))
     box.progress(f"starting the job {application}")
     box.start_job(application, [lock], last=sql.SQL(LONG_READ).format(table=table) if busy else None)
     wait_until("a queue of requests behind the lock", lambda: box.rows(WAITING)[0][0] >= QUEUE, 30)
-    pid = box.rows(SESSION, application)[0][0]
-    return {"pid": pid, "application": application, "table": "products" if rows else box.settings.names.table}
+    sessions = box.rows(SESSION, application)
+    if not sessions:
+        raise SandboxError(f"the job {application} has ended: its lock is gone")
+    return {
+        "pid": sessions[0][0],
+        "application": application,
+        "table": "products" if rows else box.settings.names.table,
+    }
+
+
+def shape(chance: random.Random) -> tuple[str, bool, bool]:
+    """The job, whether it locks rows or the table, whether it is busy or idle meanwhile."""
+    return chance.choice(JOBS), chance.random() < 0.5, chance.random() < 0.5
 
 
 def heal(_: Box) -> None:
