@@ -36,6 +36,11 @@ def packaged() -> Path:
     return checkout if is_workspace(checkout) else PACKAGED
 
 
+def default_archive() -> str:
+    """Where evidence goes when nobody says: RUNBOOK_ARCHIVE, else `archive` in the present folder."""
+    return os.environ.get("RUNBOOK_ARCHIVE") or "archive"
+
+
 def notebooks() -> dict[str, Path]:
     return {p.stem: p for p in sorted((root() / "notebooks").glob("*.ipynb"))}
 

@@ -1,10 +1,11 @@
 """What several commands take."""
 
-import os
 from collections.abc import Callable
 from typing import Any
 
 import click
+
+from runbook_lib.workspace import default_archive
 
 Decorated = Callable[..., Any]
 
@@ -15,7 +16,7 @@ def archive_option(function: Decorated) -> Decorated:
 
 
 def _place(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str:
-    return value or os.environ.get("RUNBOOK_ARCHIVE") or "archive"
+    return value or default_archive()
 
 
 def json_option(function: Decorated) -> Decorated:

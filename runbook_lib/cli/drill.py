@@ -1,6 +1,5 @@
 """`runbook drill`: breaks the sandbox, lets the notebooks find out why and mend it, and grades them."""
 
-import os
 import random
 import tempfile
 from pathlib import Path
@@ -8,14 +7,16 @@ from typing import Any
 
 import click
 
+from runbook_lib.cli._options import archive_option, json_option
+
 
 @click.command()
 @click.argument("names", nargs=-1)
 @click.option("--seed", type=int, help="what is broken where; a new one each time by default")
 @click.option("--jobs", type=click.IntRange(1, 8), default=2, show_default=True, help="sandboxes side by side")
-@click.option("--archive", "place", help="where evidence goes; RUNBOOK_ARCHIVE, else ./archive")
-@click.option("--json", "as_json", is_flag=True, help="print the table as one JSON object")
-def command(names: tuple[str, ...], seed: int | None, jobs: int, place: str | None, *, as_json: bool) -> None:
+@archive_option
+@json_option
+def command(names: tuple[str, ...], seed: int | None, jobs: int, place: str, *, as_json: bool) -> None:
     """Carries out the drills NAMES (all of parameters/drills by default).
 
     Exits with 1 when a drill did not show what it had to.
@@ -29,7 +30,7 @@ def command(names: tuple[str, ...], seed: int | None, jobs: int, place: str | No
     from runbook_lib.drills.report import Board, places, table
 
     drills = [scenario.load(name) for name in names or scenario.names()]
-    archive = Archive.at(place or os.environ.get("RUNBOOK_ARCHIVE") or "archive")
+    archive = Archive.at(place)
     seed = random.randrange(10**6) if seed is None else seed  # noqa: S311 - no secret hangs on it
     console = Console(stderr=True)
     with (

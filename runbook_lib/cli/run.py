@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runbook_lib.cli._options import profile_of
+from runbook_lib.workspace import default_archive
 
 if TYPE_CHECKING:
     from runbook_lib.archive.store import IncidentFolder
@@ -93,7 +94,7 @@ def _of_incident(given: Mapping[str, Any]) -> dict[str, "Given"]:
 
     if not given["incident"]:
         return {}
-    folder = Archive.at(given["archive"] or "archive").incident(given["incident"])
+    folder = Archive.at(given["archive"] or default_archive()).incident(given["incident"])
     known = profile_of(folder) if (folder.path / "timeline").is_dir() else ""
     return {"profile": Given(known, f"incident {folder.id}")} if known else {}
 
@@ -119,7 +120,7 @@ def _incident(name: str, given: Mapping[str, Any], parameters: dict[str, Any], p
     from runbook_lib.incidents import life
 
     place, incident = (parameters.pop(key, None) or given[key] for key in ("archive", "incident"))
-    archive = Archive.at(place or "archive")
+    archive = Archive.at(place or default_archive())
     if incident and (archive.incident(incident).path / "timeline").is_dir():
         return archive.incident(incident)
     title = f"{Path(name).stem} was run by hand"

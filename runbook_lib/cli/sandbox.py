@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runbook_lib.cli._options import json_option
+
 if TYPE_CHECKING:
     from runbook_lib.sandbox import Fault, Status
 
@@ -18,7 +20,6 @@ state_option = click.option(
     show_envvar=True,
     help="The sandbox's folder.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else.")
 
 
 @click.group(help=__doc__)

@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from runbook_lib import incidents
+from runbook_lib import incidents, workspace
 from runbook_lib.archive import manifest, timeline
 from runbook_lib.archive.store import Archive, IncidentFolder, RunFolder
 from runbook_lib.errors import WrongTargetError
@@ -17,17 +17,13 @@ from runbook_lib.window import now
 CLOSED = "closed"
 
 
-def default_archive() -> str:
-    return os.environ.get("RUNBOOK_ARCHIVE") or "archive"
-
-
 def folders(notebook: str, profile: Profile, incident: str, archive: str) -> tuple[IncidentFolder, RunFolder]:
     """The run folder that the runner made (RUNBOOK_RUN_DIR), else a new one, in a new incident where none is named."""
     prepared = os.environ.get("RUNBOOK_RUN_DIR")
     if prepared:
         run = RunFolder(Path(prepared))
         return IncidentFolder(run.path.parent.parent), run
-    store = Archive.at(archive or default_archive())
+    store = Archive.at(archive or workspace.default_archive())
     if incident:
         folder = store.incident(incident)
         if not any(e.kind == "declared" for e in timeline.read(folder)):

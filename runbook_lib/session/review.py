@@ -10,8 +10,8 @@ from runbook_lib.errors import ArchiveError, StateError, UsageError
 from runbook_lib.model import Json
 from runbook_lib.reports import post_mortem
 from runbook_lib.session import redaction
-from runbook_lib.session.opening import default_archive
 from runbook_lib.session.shown import Message, Table, show
+from runbook_lib.workspace import default_archive
 
 CHANGES = (
     "plan_proposed",
