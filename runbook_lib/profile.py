@@ -104,7 +104,10 @@ def load(name: str) -> Profile:
     external = raw.pop("sources_from", None)
     if external is not None:
         sources, source_marks = _sources(external, _where(marks, ("sources_from",)))
-        raw["sources"] = {**sources, **(raw.get("sources") or {})}
+        own = raw.get("sources") or {}
+        if not isinstance(own, dict):
+            raise ProfileError(f"{_where(marks, ('sources',))}: sources is a mapping of names to settings")
+        raw["sources"] = {**sources, **own}
         marks = {**source_marks, **marks}
     document = _validate(Document, raw, marks, ())
     for source, settings in document.sources.items():
@@ -175,15 +178,23 @@ def _yaml(path: Path) -> tuple[dict[str, Any], Marks]:
     if not isinstance(raw, dict):
         raise ProfileError(f"{path}:1: a profile is a mapping")
     marks: Marks = {}
-    _mark(node, (), path, marks)
+    try:
+        _mark(node, (), path, marks)
+    except RecursionError as error:
+        raise ProfileError(f"{path}: an anchor holds itself") from error
     return raw, marks
 
 
 def _mark(node: Any, at: tuple[str | int, ...], path: Path, marks: Marks) -> None:
     marks.setdefault(at, f"{path}:{node.start_mark.line + 1}")
     if isinstance(node, yaml.MappingNode):
+        names: set[str] = set()
         for key, value in node.value:
-            marks[(*at, key.value)] = f"{path}:{key.start_mark.line + 1}"
+            place = f"{path}:{key.start_mark.line + 1}"
+            if str(key.value) in names:
+                raise ProfileError(f"{place}: {key.value} stands here a second time: the first would be lost")
+            names.add(str(key.value))
+            marks[(*at, key.value)] = place
             _mark(value, (*at, key.value), path, marks)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):

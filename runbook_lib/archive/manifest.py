@@ -110,13 +110,18 @@ def verify(run: RunFolder) -> list[str]:
         manifest = read_json(run.path / MANIFEST)
     except StateError as error:
         return [f"{run.id}: {error}"]
-    sealed, present = manifest["files"], _files(run)
+    sealed, present = manifest.get("files"), _files(run)
+    if not isinstance(sealed, dict) or "state" not in manifest:
+        return [f"{run.id}: {MANIFEST} is no manifest"]
     wrong = [f"{run.id}: {name} is missing" for name in sealed if name not in present]
     wrong += [f"{run.id}: {name} was added after the run was sealed" for name in present if name not in sealed]
     for name, path in present.items():
         if name in sealed and _fingerprint(path) != sealed[name]:
             wrong.append(f"{run.id}: {name} was changed after the run was sealed")
-    if _remembered(run) not in {None, _sha256(run.path / MANIFEST)}:
+    remembered = _remembered(run)
+    if remembered is None:
+        wrong.append(f"{run.id} is sealed, but its end is not on the timeline: an event was taken away")
+    elif remembered != _sha256(run.path / MANIFEST):
         wrong.append(f"{run.id}: {MANIFEST} was changed after the timeline took note of it")
     return sorted(wrong)
 
@@ -126,3 +131,10 @@ def _remembered(run: RunFolder) -> str | None:
     events = timeline.read(IncidentFolder(run.path.parent.parent))
     hashes = [e.data.get("manifest") for e in events if e.kind == "run_ended" and e.data.get("run") == run.id]
     return str(hashes[0]) if hashes else None
+
+
+def missing(incident: IncidentFolder) -> list[str]:
+    """Runs that the timeline tells of and that are not there any more."""
+    present = {run.id for run in incident.runs()}
+    told = dict.fromkeys(str(e.data.get("run")) for e in timeline.read(incident) if e.kind == "run_started")
+    return [f"run {name} is gone, though the timeline tells of it" for name in told if name not in present]

@@ -71,8 +71,8 @@ def read_json(path: Path) -> dict[str, Json]:
         value = json.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
         raise ArchiveError(f"{path} is not there") from error
-    except ValueError as error:
-        raise StateError(f"{path} is no JSON: {error}") from error
+    except (ValueError, OSError, RecursionError) as error:
+        raise StateError(f"{path} cannot be read as JSON: {error}") from error
     if not isinstance(value, dict):
         raise StateError(f"{path} holds no JSON object")
     return value
@@ -104,9 +104,12 @@ class RunFolder:
         path = self.path / "evidence.jsonl"
         if not path.exists():
             return
-        for line in path.read_text("utf-8").splitlines(keepends=True):
-            if line.endswith("\n"):
-                yield codec.decode(line)
+        try:
+            for line in path.read_text("utf-8").splitlines(keepends=True):
+                if line.endswith("\n"):
+                    yield codec.decode(line)
+        except (ValueError, OSError) as error:
+            raise StateError(f"{path} cannot be read: {error}") from error
 
     def write_findings(self, findings: Mapping[str, Json]) -> None:
         write_json(self.path / "findings.json", findings)
@@ -159,6 +162,14 @@ class Archive:
             raise ArchiveError(
                 f"archive {root} cannot be written: {error.strerror}; name another with --archive"
             ) from error
+        return cls(root)
+
+    @classmethod
+    def there(cls, place: str | Path) -> "Archive":
+        """Opens a folder to read it. Raises ArchiveError where there is none: a mistyped place is not made."""
+        root = Path(place).expanduser().absolute()
+        if not root.is_dir():
+            raise ArchiveError(f"there is no archive {root}; name it with --archive")
         return cls(root)
 
     def incident(self, incident: str, *, must_exist: bool = False) -> IncidentFolder:

@@ -84,7 +84,7 @@ def _names(folder: Path) -> list[Path]:
 
 
 def _hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def _heads(folder: Path) -> dict[str, str]:
@@ -106,7 +106,7 @@ def _load(path: Path) -> Event:
     try:
         raw = json.loads(path.read_text("utf-8"))
         return Event(**{**raw, "at": datetime.fromisoformat(raw["at"])})
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OSError) as error:
         raise StateError(f"{path} is no event: {error}") from error
 
 
@@ -132,7 +132,7 @@ def verify(incident: IncidentFolder) -> list[str]:
             wrong.append(_readable(path).text)
         for name, digest in _seen_by(path).items():
             before = folder / f"{name}.json"
-            if not before.exists():
+            if not before.is_file():
                 wrong.append(f"timeline event {name} is gone, though {path.stem} saw it")
             elif _hash(before) != digest:
                 wrong.append(f"timeline event {name} was changed after {path.stem} saw it")

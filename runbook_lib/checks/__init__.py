@@ -44,10 +44,10 @@ def check_thresholds(profile: Profile) -> None:
             if argument not in known:
                 raise ProfileError(f"{where}: {name} has no threshold {argument!r}{nearest(argument, known)}")
             if not _fits(value, known[argument]):
-                wanted = "true or false" if isinstance(known[argument], bool) else "a number"
+                wanted = "true or false" if isinstance(known[argument], bool) else "a number from 0 on"
                 raise ProfileError(f"{where}: {name}: {argument} wants {wanted}, not {value!r}")
 
 
 def _fits(value: Json, default: object) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool) and value == value  # noqa: PLR0124
+    number = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
     return isinstance(value, bool) if isinstance(default, bool) else number

@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         cli.main(args=None if arguments is None else list(arguments), standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        click.echo(f"runbook: {' '.join(error.format_message().split())}", err=True)
         sys.exit(2)
     except RunbookError as error:
         click.echo(f"runbook: {error}", err=True)

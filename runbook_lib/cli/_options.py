@@ -16,6 +16,8 @@ def archive_option(function: Decorated) -> Decorated:
 
 
 def _place(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str:
+    if value == "":
+        raise click.UsageError("--archive is empty: name a folder, or leave it out")
     return value or default_archive()
 
 

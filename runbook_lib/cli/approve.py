@@ -22,10 +22,10 @@ def command(incident: str, plan_id: str, target: str | None, place: str, *, yes:
     from runbook_lib.mitigations import plan as plans
     from runbook_lib.mitigations.approval import approve
 
-    folder = Archive.at(place).incident(incident, must_exist=True)
+    folder = Archive.there(place).incident(incident, must_exist=True)
     plan = plans.load(folder, plan_id)
     click.echo(face.text(plan), err=True)
-    typed = plan.source if yes else target or click.prompt(f"Type {plan.source} to approve", err=True)
+    typed = plan.source if yes else target or _typed(plan.source)
     if typed != plan.source:
         raise PlanRefusedError(f"{typed!r} is not the plan's target {plan.source}: not approved")
     approval = approve(folder, plan_id)
@@ -33,3 +33,15 @@ def command(incident: str, plan_id: str, target: str | None, place: str, *, yes:
     text = f"approved with key {approval.fingerprint} until {approval.until:%H:%M:%S} UTC\nnow: "
     told = json.dumps({**record, "until": approval.until.isoformat()})
     click.echo(told if as_json else text + face.command("apply", plan))
+
+
+def _typed(wanted: str) -> str:
+    from runbook_lib.errors import PlanRefusedError
+
+    try:
+        return str(click.prompt(f"Type {wanted} to approve", err=True))
+    except click.Abort as error:
+        click.echo(err=True)
+        raise PlanRefusedError(
+            f"nothing was typed: not approved; without a terminal, --target {wanted} or --yes"
+        ) from error

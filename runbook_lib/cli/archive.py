@@ -17,14 +17,16 @@ def command() -> None:
 @archive_option
 @json_option
 def verify(incident: str, place: str, *, as_json: bool) -> None:
-    """Checks the chain of the timeline and the manifest of every run. Exits with 1 where something was changed."""
+    """Checks the timeline's chain, every run and every plan. Exits with 1 where anything was changed."""
     from runbook_lib.archive import manifest, timeline
     from runbook_lib.archive.store import Archive
+    from runbook_lib.mitigations import plan as plans
 
-    folder = Archive.at(place).incident(incident, must_exist=True)
+    folder = Archive.there(place).incident(incident, must_exist=True)
     wrong = [*timeline.verify(folder)]
     for run in folder.runs():
         wrong += manifest.verify(run)
+    wrong += [*manifest.missing(folder), *plans.verify(folder)]
     if as_json:
         click.echo(json.dumps({"incident": folder.id, "whole": not wrong, "wrong": wrong}))
     else:
@@ -44,6 +46,6 @@ def runs(incident: str, place: str, *, as_json: bool) -> None:
     from runbook_lib.archive import manifest
     from runbook_lib.archive.store import Archive
 
-    folder = Archive.at(place).incident(incident, must_exist=True)
+    folder = Archive.there(place).incident(incident, must_exist=True)
     found = [{"run": run.id, "state": manifest.state_of(run), "folder": str(run.path)} for run in folder.runs()]
     click.echo(json.dumps({"runs": found}) if as_json else "\n".join(f"{r['state']:12} {r['folder']}" for r in found))

@@ -16,7 +16,7 @@ def command() -> None:
 def _folder(place: str, incident: str) -> Any:
     from runbook_lib.archive.store import Archive
 
-    return Archive.at(place).incident(incident, must_exist=True)
+    return Archive.there(place).incident(incident, must_exist=True)
 
 
 def _say(text: str, record: dict[str, object], *, as_json: bool) -> None:
@@ -110,8 +110,17 @@ def listed(place: str, *, as_json: bool) -> None:
     """Lists the incidents of the archive, the latest last."""
     from runbook_lib import incidents
     from runbook_lib.archive.store import Archive
+    from runbook_lib.errors import StateError
 
-    states = sorted((incidents.state_of(f) for f in Archive.at(place).incidents()), key=lambda s: s.declared_at)
+    states, unreadable = [], []
+    for folder in Archive.there(place).incidents():
+        try:
+            states.append(incidents.state_of(folder))
+        except StateError as error:
+            unreadable.append(str(error))
+    states.sort(key=lambda s: s.declared_at)
+    for sentence in unreadable:
+        click.echo(f"runbook: {sentence}", err=True)
     lines = [f"{s.declared_at:%Y-%m-%d %H:%M}  {s.phase:13}  {s.incident}  {s.title}" for s in states]
     found = [{"incident": s.incident, "title": s.title, "phase": str(s.phase), "cause": s.cause} for s in states]
     _say("\n".join(lines), {"incidents": found}, as_json=as_json)

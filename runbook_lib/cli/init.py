@@ -9,7 +9,7 @@ from runbook_lib.cli._options import json_option
 
 
 @click.command()
-@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("directory", type=click.Path(path_type=Path))
 @json_option
 def command(directory: Path, *, as_json: bool) -> None:
     """Copies notebooks/ and parameters/ into DIRECTORY; never overwrites a file."""
@@ -22,8 +22,11 @@ def command(directory: Path, *, as_json: bool) -> None:
     if there:
         raise UsageError(f"{directory} has {' and '.join(there)} already: nothing was copied; choose an empty folder")
     source = workspace.packaged()
-    for name in ("notebooks", "parameters"):
-        shutil.copytree(source / name, directory / name, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    try:
+        for name in ("notebooks", "parameters"):
+            shutil.copytree(source / name, directory / name, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    except OSError as error:
+        raise UsageError(f"{directory} cannot be filled: {error.strerror or error}") from error
     copied = sorted(str(p.relative_to(directory)) for p in directory.rglob("*.*") if p.is_file())
     following = "copy parameters/profiles/sandbox.yaml and name your own systems in it"
     text = f"{directory}: {len(copied)} files. Next: {following}."

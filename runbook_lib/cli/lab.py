@@ -21,7 +21,7 @@ def command(incident: str, place: str) -> None:
     from runbook_lib import workspace
     from runbook_lib.archive.store import Archive
 
-    archive = Archive.at(place)
+    archive = Archive.there(place)
     folder = archive.incident(incident, must_exist=True).path / "lab"
     folder.mkdir(exist_ok=True)
     for path in workspace.notebooks().values():

@@ -15,7 +15,7 @@ from runbook_lib.reports import post_mortem
 @json_option
 def command(*, incident: str, place: str, as_json: bool) -> None:
     """Write post_mortem.md and .html of INCIDENT; what people wrote between its markers stays."""
-    folder = Archive.at(place).incident(incident, must_exist=True)
+    folder = Archive.there(place).incident(incident, must_exist=True)
     written = post_mortem.write(folder)
     if as_json:
         paths = {"markdown": str(written.markdown), "html": str(written.html)}

@@ -18,7 +18,7 @@ def command(incident: str, run_id: str | None, place: str, *, as_json: bool) -> 
     from runbook_lib.errors import ArchiveError
     from runbook_lib.rejudge import rejudge
 
-    folder = Archive.at(place).incident(incident, must_exist=True)
+    folder = Archive.there(place).incident(incident, must_exist=True)
     runs = [r for r in folder.runs() if (r.path / "findings.json").exists()]
     if not run_id and not runs:
         raise ArchiveError(f"incident {incident} has no run with findings")

@@ -1,6 +1,7 @@
 """`runbook run`: run a notebook and archive its evidence."""
 
 import json
+import math
 import os
 import sys
 from collections.abc import Mapping
@@ -30,12 +31,16 @@ ORDER = ("ok", "warn", "critical")
     "--archive", envvar="RUNBOOK_ARCHIVE", show_envvar=True, help="Where incidents are kept  [default: archive]"
 )
 @click.option("--approve", metavar="PLAN", help="The id of the plan that may be applied.")
-@click.option("--timeout", type=click.FloatRange(min=1), default=1800, show_default=True, help="Seconds for the run.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=1, max=86_400), default=1800, show_default=True, help="Seconds for the run."
+)
 @click.option("--fail-on", type=click.Choice(ORDER[1:]), help="Exit with 4 when a finding is at this or above.")
 @click.option("--json", "as_json", is_flag=True, help="Print findings.json and the folder, and nothing else.")
 def command(name: str, *, fail_on: str | None, as_json: bool, timeout: float, **given: Any) -> None:
     from runbook_lib.execution import warm
 
+    if math.isnan(timeout):
+        raise click.BadParameter("wants a number of seconds", param_hint="--timeout")
     with warm.kernels():  # imports what the kernel needs, while this process does its own work
         parameters, profile, hidden = _prepare(name, given)
         incident = _incident(name, given, parameters, profile)
@@ -75,7 +80,7 @@ def _prepare(name: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], str, 
     options: dict[str, Given] = {
         key: Given(given[key], f"--{key}")
         for key in ("profile", "incident", "archive", "approve")
-        if given[key] is not None and (key in known or key in {"profile", "approve"})
+        if given[key] is not None and (key in known or key == "approve")
     }
     layers = [
         from_file(usual) if usual else {},
@@ -94,17 +99,17 @@ def _of_incident(given: Mapping[str, Any]) -> dict[str, "Given"]:
 
     if not given["incident"]:
         return {}
-    folder = Archive.at(given["archive"] or default_archive()).incident(given["incident"])
-    known = profile_of(folder) if (folder.path / "timeline").is_dir() else ""
-    return {"profile": Given(known, f"incident {folder.id}")} if known else {}
+    folder = Archive.there(given["archive"] or default_archive()).incident(given["incident"], must_exist=True)
+    return {"profile": Given(profile_of(folder), f"incident {folder.id}")}
 
 
 def _hidden(profile_name: str) -> set[str]:
     """Loads the profile, resolves what reading needs, and names the variables that hold the actor's secrets."""
-    from runbook_lib import drivers, profile
+    from runbook_lib import checks, drivers, profile
     from runbook_lib.secrets import SHORTEST, redactor
 
     loaded = profile.load(profile_name)
+    checks.check_thresholds(loaded)
     drivers.check_settings(loaded)
     references = {ref for source in loaded.sources.values() for ref in drivers.of(source).hidden(source)}
     names = {ref.removeprefix("env:") for ref in references if ref.startswith("env:")}
@@ -121,10 +126,9 @@ def _incident(name: str, given: Mapping[str, Any], parameters: dict[str, Any], p
 
     place, incident = (parameters.pop(key, None) or given[key] for key in ("archive", "incident"))
     archive = Archive.at(place or default_archive())
-    if incident and (archive.incident(incident).path / "timeline").is_dir():
-        return archive.incident(incident)
-    title = f"{Path(name).stem} was run by hand"
-    return life.declare(archive, title, profile=profile, detected_by="runbook run", incident=incident or "")
+    if incident:
+        return archive.incident(incident, must_exist=True)
+    return life.declare(archive, f"{Path(name).stem} was run by hand", profile=profile, detected_by="runbook run")
 
 
 def _approve(incident: "IncidentFolder", plan_id: str) -> None:

@@ -88,6 +88,27 @@ def down(state: Path, *, as_json: bool) -> None:
         click.echo(f"nothing is left of {state}")
 
 
+@command.command()
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@state_option
+@json_option
+def load(folder: Path, state: Path, *, as_json: bool) -> None:
+    """Serve a cluster as it was, from what `kubectl get -o json|yaml` printed into DIR; `down` ends it.
+
+    Containers' logs come from DIR/logs/NAMESPACE/POD/CONTAINER.log and CONTAINER.previous.log.
+    """
+    from runbook_lib import sandbox
+
+    loaded = sandbox.load(state, folder)
+    if as_json:
+        _print_json(loaded.as_dict())
+        return
+    counted = ", ".join(f"{n} {kind}" for kind, n in sorted(loaded.objects.items()))
+    click.echo(f"{sum(loaded.objects.values())} objects: {counted}")
+    click.echo(f"export KUBECONFIG={loaded.kubeconfig}")
+    click.echo(f"profile: {loaded.profile}")
+
+
 def _progress(step: str) -> None:
     from rich.console import Console
 

@@ -20,7 +20,7 @@ def command(incident: str, plan_id: str, profile: str | None, place: str, *, as_
     from runbook_lib.errors import RunbookError
     from runbook_lib.mitigations.undo import undo
 
-    folder = Archive.at(place).incident(incident, must_exist=True)
+    folder = Archive.there(place).incident(incident, must_exist=True)
     record = undo(folder, profiles.load(profile or profile_of(folder)), plan_id)
     lines = [f"{s['state']}: {s['call']} ({s['result']})" for s in record["steps"]]
     click.echo(json.dumps(record) if as_json else "\n".join(lines))

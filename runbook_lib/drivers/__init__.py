@@ -7,7 +7,7 @@ import importlib
 import pkgutil
 from types import ModuleType
 
-from runbook_lib.errors import ProfileError
+from runbook_lib.errors import ProfileError, SecretError
 from runbook_lib.profile import Profile, Source
 from runbook_lib.text import nearest
 
@@ -31,4 +31,7 @@ def of(source: Source) -> ModuleType:
 def check_settings(profile: Profile) -> None:
     """Raises ProfileError (file and line) or SecretError for the first source that cannot be used as it is written."""
     for source in profile.sources.values():
-        of(source).preflight(source)
+        try:
+            of(source).preflight(source)
+        except SecretError as error:
+            raise SecretError(f"{profile.where('sources', source.name)}: source {source.name}: {error}") from error

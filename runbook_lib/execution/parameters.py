@@ -1,6 +1,7 @@
 """Strict parameters: what a notebook does not declare, or declares otherwise, is refused before anything runs."""
 
 import ast
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from runbook_lib.execution import form
 from runbook_lib.model import Json
 from runbook_lib.secrets import SCHEMES, looks_secret, redactor
 from runbook_lib.text import nearest
+
+TIMES = ("_seconds", "_minutes", "_hours", "_days")
+LONGEST_TIME = 1_000_000
 
 TYPES: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict}
 BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
@@ -132,11 +136,20 @@ def _settled(known: Mapping[str, Declared], name: str, given: Given) -> Json:
     _refuse_secret(name, given.value, given.origin)
     wanted = known[name].wanted
     try:
-        return _fit(wanted, given.value)
+        return _sensible(name, _fit(wanted, given.value))
     except ValueError as error:
         shown = redactor.redact(repr(given.value))[:60]
         hint = "; write it in quotes" if wanted == "str" and not isinstance(given.value, str) else ""
         raise ParameterError(f"{given.origin}: {name} wants {wanted}, got {shown}{error}{hint}") from error
+
+
+def _sensible(name: str, value: Json) -> Json:
+    """Times are above 0 and end: with others everything would look dead. Raises ValueError."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(": no number that can be used")
+    if name.endswith(TIMES) and isinstance(value, int | float) and not 0 < value <= LONGEST_TIME:
+        raise ValueError(f": it has to be above 0 and at most {LONGEST_TIME:,}")
+    return value
 
 
 def refuse_secrets(parameters: Mapping[str, Json]) -> None:

@@ -5,13 +5,17 @@ from runbook_lib.archive.store import Archive, IncidentFolder, new_id
 from runbook_lib.archive.timeline import Event
 from runbook_lib.errors import RefusedError, UsageError
 from runbook_lib.incidents.state import Phase, state_of
+from runbook_lib.text import clean
+
+LONGEST_TITLE = 200
 
 
 def declare(
     archive: Archive, title: str, *, profile: str, detected_by: str = "user", incident: str = ""
 ) -> IncidentFolder:
     """Opens an incident, under a new id or the given one. Raises RefusedError where that one was declared before."""
-    if not title.strip():
+    title = clean(title, LONGEST_TITLE)
+    if not title:
         raise UsageError("an incident wants a title: what is seen, in a few words")
     folder = archive.incident(incident or new_id("inc"))
     if any(e.kind == "declared" for e in timeline.read(folder)):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 
+from runbook_lib.archive import timeline
 from runbook_lib.archive.store import IncidentFolder, read_json, write_json
 from runbook_lib.errors import ArchiveError, PlanRefusedError, StateError
 from runbook_lib.mitigations import face
@@ -141,7 +142,28 @@ def load(incident: IncidentFolder, plan_id: str) -> Plan:
     path = incident.path / "plans" / f"{plan_id}.json"
     if not PLAN_ID.fullmatch(plan_id) or not path.exists():
         raise ArchiveError(f"incident {incident.id} has no plan {plan_id!r}: see {path.parent}")
-    plan = Plan.of(read_json(path))
+    try:
+        plan = Plan.of(read_json(path))
+    except StateError as error:
+        raise StateError(f"{path}: {error}") from error
     if plan.incident != incident.id or plan.id != plan_id:
         raise StateError(f"{path} is plan {plan.id} of incident {plan.incident}")
     return replace(plan, archive=str(incident.path.parent))
+
+
+def verify(incident: IncidentFolder) -> list[str]:
+    """What of the plans is no longer as it was proposed, or not there any more; empty when all is."""
+    events = timeline.read(incident)
+    known = {str(e.data["plan"]): e for e in events if e.kind == "plan_proposed" and "plan" in e.data}
+    wrong = []
+    for name, event in known.items():
+        try:
+            plan = load(incident, name)
+            if plan.title != event.data.get("title", plan.title):
+                wrong.append(f"plan {name} was changed after it was proposed: its title")
+        except (ArchiveError, StateError) as error:
+            wrong.append(str(error))
+    begun = {str(e.data.get("plan")) for e in events if e.kind in {"apply_begun", "applied"}}
+    ledgers = {name: incident.path / "plans" / f"{name}.applied.json" for name in begun}
+    wrong += [f"what was done of plan {n} is gone: {p.name}" for n, p in ledgers.items() if not p.is_file()]
+    return wrong

@@ -32,13 +32,14 @@ def _found(story: Story) -> str:
         return "No verdict was reached."
     data = verdict.data
     title = _stop(str(data.get("title", "")))
-    after = f", {spoken(story.since(verdict))} after the declaration" if story.declared else ""
+    first = story.named or verdict
+    after = f", {spoken(story.since(first))} after the declaration" if story.declared else ""
     if story.cause == "healthy":
         return f"The notebook {data.get('notebook')} found nothing wrong."
     if story.cause == "undetermined":
         return f"Its cause is undetermined: {title}"
     cause = f"The cause ({data.get('confidence')}) is that {title[:-1]}"
-    return f"{cause}; the notebook {data.get('notebook')} named it{after}."
+    return f"{cause}; the notebook {first.data.get('notebook')} named it{after}."
 
 
 def _seen(story: Story) -> str:
@@ -64,7 +65,8 @@ def _done(story: Story) -> str:
         return "Nothing was changed."
     title = _stop(_plan_title(story, story.applied.data.get("plan")))[:-1]
     who = story.applied.data.get("by") or story.applied.actor
-    return f'The plan "{title}" was applied at {story.applied.at:%H:%M:%S} UTC by {who}.'
+    back = f" and undone at {story.undone.at:%H:%M:%S} UTC" if story.undone else ""
+    return f'The plan "{title}" was applied at {story.applied.at:%H:%M:%S} UTC by {who}{back}.'
 
 
 def _plan_title(story: Story, plan: Json) -> str:

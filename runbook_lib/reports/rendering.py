@@ -62,6 +62,21 @@ def utc(moment: datetime | str | None, form: str = "%Y-%m-%d %H:%M:%S UTC") -> s
     return f"{moment.astimezone(UTC):{form}}" if moment else "not known"
 
 
+def plainly(value: Any) -> str:
+    """A value as one says it: numbers without noise, lists without brackets.
+
+    >>> plainly(80.161588), plainly(["api", "worker"]), plainly(True), plainly(7)
+    ('80.2', 'api, worker', 'yes', '7')
+    """
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.1f}"
+    if isinstance(value, list | tuple):
+        return ", ".join(plainly(item) for item in value) or "none"
+    return clean(value, LONGEST)
+
+
 def colour(status: object) -> str:
     """The colour of a status; that of `unknown` for a word that is none."""
     return COLOURS[Status(str(status))] if str(status) in set(Status) else COLOURS[Status.UNKNOWN]
@@ -107,6 +122,7 @@ def _environment(*, autoescape: bool, finalize: Callable[[Any], Any]) -> Environ
         "whole": whole,
         "markdown": markdown,
         "line": clean,
+        "plainly": plainly,
     }
     return environment
 

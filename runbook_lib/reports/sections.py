@@ -7,7 +7,7 @@ from datetime import datetime
 from runbook_lib.archive.timeline import Event
 from runbook_lib.reports import record
 from runbook_lib.reports.record import Record, RunRecord
-from runbook_lib.reports.story import LOUD, NO_CAUSE, Story
+from runbook_lib.reports.story import LOUD, Story
 from runbook_lib.text import clean, count
 from runbook_lib.window import spoken
 
@@ -29,7 +29,7 @@ def phases(story: Story) -> list[Phase]:
     """Declared, cause named, changed, shown to have helped, resolved; last the whole."""
     verified = story.verified if story.verified and story.verified.data.get("verdict") == "helped" else None
     steps = [
-        ("until the cause was named", story.verdict if story.cause not in NO_CAUSE else None),
+        ("until the cause was named", story.named),
         ("until something was changed", story.applied),
         ("until it was shown to have helped", verified),
         ("until it was resolved", story.resolved),

@@ -59,6 +59,19 @@ class Story:
         return next((e for e in self.events if e.kind in TOUCHING), None)
 
     @property
+    def named(self) -> Event | None:
+        """When the cause was named first: later notebooks may only have agreed."""
+        said = (e for e in self.all("verdict") if e.data.get("cause") == self.cause)
+        return next(said, None) if self.verdict and self.cause not in NO_CAUSE else None
+
+    @property
+    def undone(self) -> Event | None:
+        """That the change was taken back."""
+        plan = self.applied.data.get("plan") if self.applied else None
+        taken_back = (e for e in self.all("undone") if e.data.get("plan") == plan and e.data.get("ok") is not False)
+        return next(taken_back, None) if plan else None
+
+    @property
     def resolved(self) -> Event | None:
         return self.last("resolved")
 

@@ -9,6 +9,7 @@ down(status.state)
 
 from runbook_lib.sandbox.control import break_fault, down, heal, status, up
 from runbook_lib.sandbox.faults import faults
+from runbook_lib.sandbox.loading import Loaded, load
 from runbook_lib.sandbox.values import Fault, Service, Status
 
-__all__ = ["Fault", "Service", "Status", "break_fault", "down", "faults", "heal", "status", "up"]
+__all__ = ["Fault", "Loaded", "Service", "Status", "break_fault", "down", "faults", "heal", "load", "status", "up"]

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 import psutil
 
-from runbook_lib.errors import SandboxError
+from runbook_lib.errors import SandboxError, UsageError
 from runbook_lib.sandbox import folder
 from runbook_lib.sandbox.faults import load
 from runbook_lib.sandbox.names import names
@@ -111,10 +111,18 @@ def down(state: Path) -> None:
     """Ends the sandbox and deletes its folder; what is stale is deleted, and nothing there is fine.
 
     Raises:
-        UsageError: the folder holds something else.
+        UsageError: the folder holds something else, which stays as it is.
         SandboxError: it does not end.
     """
-    _end(state.absolute())
+    state = state.absolute()
+    if state.exists() and folder.read(state) is None and (not state.is_dir() or any(state.iterdir())):
+        raise UsageError(f"{state} is no sandbox: it was left as it is")
+    _end(state)
+
+
+def keep(state: Path, process: "subprocess.Popen[bytes]") -> None:
+    """Remembers the process that holds a state folder, so that `down` waits for it as its parent."""
+    _started[state] = process
 
 
 def _spawn(state: Path, seed: int, log: BinaryIO) -> "subprocess.Popen[bytes]":
@@ -160,6 +168,8 @@ def _order(state: Path, order: dict[str, Any], progress: Progress | None) -> dic
     record = _record(state.absolute())
     if not folder.alive(record) or record["phase"] != "up":
         raise SandboxError(f"the sandbox in {state} is not up")
+    if "port" not in record:
+        raise SandboxError(f"{state} serves a snapshot: there is nothing in it to break or heal")
     token = (state / "token").read_text()
     try:
         with socket.create_connection(("127.0.0.1", record["port"]), timeout=5) as connection:

@@ -3,7 +3,9 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+SNAPSHOT = "snapshot"
 SIMULATED = {
+    "apiserver": "answers as the files of the snapshot say; no process stands behind its pods",
     "payments": "stands for a third party: it approves every charge after 4 ms",
     "load": "stands for the customers: 20 requests a second, whatever becomes of them",
 }

@@ -171,7 +171,7 @@ def test_an_endpoint_that_cannot_be_used_is_named(shop: Sandbox, tmp_path: Path,
     assert "secret" not in str(error.value)
 
 
-@pytest.mark.parametrize("value", ["high", "true", ".nan", "[1]"])
+@pytest.mark.parametrize("value", ["high", "true", ".nan", "[1]", "-1"])
 def test_a_threshold_that_is_no_number_is_named(shop: Sandbox, tmp_path: Path, value: str) -> None:
     """With file and line, before anything is asked."""
     path = tmp_path / "profile.yaml"

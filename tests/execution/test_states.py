@@ -10,6 +10,7 @@ from runbook_lib.archive import manifest, timeline
 from runbook_lib.archive.store import read_json
 from runbook_lib.errors import UsageError
 from runbook_lib.execution import runner
+from runbook_lib.incidents import life
 
 STATES = {
     "fails": ("failed", ["ok", "failed", "never ran"], "ZeroDivisionError"),
@@ -145,6 +146,7 @@ def test_a_killed_runner_leaves_its_last_save_and_no_kernel(runbook_run, archive
 
 def test_six_runs_at_the_same_time_all_end_well(runbook_run, archive, book):
     """No port and no path is shared; all write to one incident."""
+    life.declare(archive, "six at a time", profile="", incident="inc-six")
     processes = [runbook_run("fine", "--incident", "inc-six", "--json") for _ in range(6)]
     ended = [(p.communicate(timeout=200)[1][-300:], p.returncode) for p in processes]
     assert [(status, said) for said, status in ended if status] == []
