@@ -73,6 +73,8 @@ def _prepare(name: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], str, 
     from runbook_lib import workspace
     from runbook_lib.execution.parameters import Given, declared, from_file, from_pairs, load_notebook, settle
 
+    if given["archive"] == "":
+        raise click.UsageError("--archive is empty: name a folder, or leave it out")
     path = workspace.notebook(name)
     notebook = load_notebook(path)
     known = declared(notebook)

@@ -89,7 +89,14 @@ def _profile(state: Path) -> Path:
     sources = {"cluster": {"kind": "kubernetes", "kubeconfig": str(state / "kubeconfig"), "context": kubeconfig.READER}}
     path = state / "profile.yaml"
     head = "# Written by `runbook sandbox load`.\n"
-    path.write_text(head + yaml.safe_dump({"title": "A cluster as it was", "sources": sources}, sort_keys=False))
+    (state / "sources.yaml").write_text(head + yaml.safe_dump({"sources": sources}, sort_keys=False))
+    path.write_text(
+        head
+        + yaml.safe_dump(
+            {"extends": "sandbox", "title": "A cluster as it was", "sources_from": str(state / "sources.yaml")},
+            sort_keys=False,
+        )
+    )
     return path
 
 

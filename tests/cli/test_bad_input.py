@@ -33,6 +33,42 @@ def place(tmp_path: Path) -> Path:
     return tmp_path / "archive"
 
 
+@pytest.mark.parametrize("words", [["incident", "status"], ["postmortem"], ["rejudge"], ["archive", "verify"]])
+@pytest.mark.parametrize(("name", "wanted"), [("inc-none", "is not in"), ("../../etc", "is no incident id")])
+def test_an_incident_that_is_not_there(words: list[str], name: str, wanted: str, place: Path) -> None:
+    """Named, with the archive that was looked in; nothing is made."""
+    place.mkdir()
+    done = runbook(*words, name, env={"RUNBOOK_ARCHIVE": str(place)})
+    assert (done.returncode, len(done.stderr.strip().splitlines())) == (2, 1)
+    assert wanted in done.stderr
+    assert not any(place.iterdir())
+
+
+LOGIN = "{user: c, password: 'env:NOPE_UNSET'}"
+UNUSABLE = {
+    "sources: [1]": "sources:",
+    "title: B": "profile.yaml:3: title stands here a second time",
+    "a: &a [*a]": "holds itself",
+    "a: \x00": "not YAML",
+    "thresholds: {postgres.conections: {warn: 0.7}}": "profile.yaml:3",
+    "thresholds: {postgres.connections: {wran: 0.7}}": "did you mean warn",
+    "thresholds: {postgres.connections: {warn: abc}}": "warn wants a number",
+    f"sources: {{db: {{kind: postgres, host: a, database: b, reader: {LOGIN}}}}}": "source db:",
+    "sources: {web: {kind: http, endpoints: {a: not a url}}}": "profile.yaml:3",
+}
+
+
+@pytest.mark.parametrize("text", UNUSABLE)
+def test_a_profile_that_cannot_be_used(text: str, tmp_path: Path, place: Path) -> None:
+    """One line with file and place, before an incident is declared."""
+    path = tmp_path / "profile.yaml"
+    path.write_text(f"title: A\nseverities: {{SEV1: {{definition: all is down}}}}\n{text}\n")
+    done = runbook("run", "triage", "--profile", str(path), env={"RUNBOOK_ARCHIVE": str(place)})
+    assert (done.returncode, len(done.stderr.strip().splitlines())) == (2, 1), done.stderr
+    assert UNUSABLE[text] in done.stderr
+    assert not place.exists() or not any(place.iterdir())
+
+
 @pytest.mark.parametrize(
     ("words", "wanted"),
     [
@@ -44,10 +80,20 @@ def place(tmp_path: Path) -> Path:
         (["run", "triage", "-p", "profile=AKIAABCDEFGHIJKLMNOP"], ["secret"]),
         (["drill", "lock_hold"], ["lock_hold", "did you mean lock_held"]),
         (["sandbox", "break", "lock_hold"], ["lock_hold"]),
-        (["incident", "status", "inc-none"], ["inc-none", "not in"]),
-        (["postmortem", "inc-none"], ["inc-none"]),
-        (["incident", "status", "../../etc"], ["no incident id"]),
-        (["rejudge", "inc-none"], ["inc-none"]),
+        (["run", "triage", "-p", "deadline_seconds=-1"], ["deadline_seconds", "above 0"]),
+        (["run", "triage", "-p", "deadline_seconds=nan"], ["deadline_seconds", "number"]),
+        (["run", "triage", "-p", "window_minutes=99999999999999999999"], ["window_minutes", "at most"]),
+        (["run", "triage", "--timeout", "nan"], ["--timeout"]),
+        (["run", "triage", "--timeout", "0"], ["--timeout"]),
+        (["run", "triage", "--incident", "inc-none"], ["no archive"]),
+        (["run", "triage", "--archive", ""], ["--archive is empty"]),
+        (["incident", "list"], ["no archive"]),
+        (["incident", "status", "inc-none"], ["no archive"]),
+        (["postmortem", "inc-none"], ["no archive"]),
+        (["rejudge", "inc-none"], ["no archive"]),
+        (["archive", "verify", "inc-none"], ["no archive"]),
+        (["sandbox", "load", "/nowhere/at/all"], ["/nowhere/at/all is no folder"]),
+        (["init", "/proc/nowhere"], ["/proc/nowhere cannot be filled"]),
     ],
 )
 def test_one_line_and_status_2(words: list[str], wanted: list[str], place: Path) -> None:

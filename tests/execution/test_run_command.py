@@ -5,6 +5,7 @@ import json
 import pytest
 
 from runbook_lib.cli import main
+from runbook_lib.incidents import life
 
 
 def run(runbook_run, *arguments):
@@ -15,6 +16,7 @@ def run(runbook_run, *arguments):
 
 def test_findings_verdict_and_plan_come_on_the_terminal(runbook_run, archive):
     """With the command that approves next; what a system says cannot draw or use markup."""
+    life.declare(archive, "a test", profile="", incident="inc-1")
     status, out, errors = run(runbook_run, "findings", "--incident", "inc-1", "--fail-on", "warn")
     assert status == 4
     assert "\x1b" not in out
