@@ -4,7 +4,7 @@ UV := $(shell command -v uv 2>/dev/null)
 BIN := .venv/bin
 SETUP := .venv/.made
 
-.PHONY: drill test lint lab clean soak
+.PHONY: drill test lint lab clean soak bench contract
 
 drill: $(SETUP)  ## break a real database, investigate, fix, verify, write the post-mortem
 	$(BIN)/runbook drill
@@ -23,6 +23,12 @@ lab: $(SETUP)  ## JupyterLab on the notebooks
 
 soak: $(SETUP)  ## what takes longer: every drill, several seeds
 	for seed in 1 2 3; do $(BIN)/runbook drill --seed $$seed || exit 1; done
+
+contract: $(SETUP)  ## the API's contract, against the cluster that RUNBOOK_TEST_KUBECONFIG names
+	$(BIN)/pytest -n0 tests/contract
+
+bench: $(SETUP)  ## speed and memory, as ratios within one run
+	$(BIN)/python tests/bench/cluster.py
 
 $(SETUP): requirements.lock pyproject.toml
 ifdef UV

@@ -109,6 +109,30 @@ def load(folder: Path, state: Path, *, as_json: bool) -> None:
     click.echo(f"profile: {loaded.profile}")
 
 
+@command.command()
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@state_option
+@json_option
+@click.option(
+    "--kubeconfig", type=click.Path(path_type=Path), help="Another cluster than the sandbox's, also a real one."
+)
+@click.option("--context", default="", help="A context of the kubeconfig; the current one by default.")
+def save(folder: Path, state: Path, kubeconfig: Path | None, context: str, *, as_json: bool) -> None:
+    """Write a cluster as it is now into DIR, for `load`: objects without Secrets' values, and the end of each log."""
+    from dataclasses import asdict
+
+    from runbook_lib.sandbox.cluster.saving import save as write
+
+    saved = write(folder, kubeconfig or state / "kubeconfig", context)
+    if as_json:
+        _print_json(asdict(saved))
+        return
+    for sentence in saved.refused:
+        click.echo(f"not read: {sentence}", err=True)
+    counted = ", ".join(f"{n} {kind}" for kind, n in sorted(saved.objects.items()))
+    click.echo(f"{folder}: {sum(saved.objects.values())} objects ({counted}) and {saved.logs} logs")
+
+
 def _progress(step: str) -> None:
     from rich.console import Console
 

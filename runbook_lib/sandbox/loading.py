@@ -51,7 +51,7 @@ def load(state: Path, source: Path) -> Loaded:
     except BaseException:
         if server is not None:
             server.kill()
-            server.wait()
+            server.communicate()
         folder.remove(state)
         raise
 
@@ -69,7 +69,6 @@ def _loaded(state: Path, source: Path, server: "subprocess.Popen[bytes]") -> Loa
     assert server.stdin is not None  # noqa: S101 - both were opened as pipes
     assert server.stdout is not None  # noqa: S101 - both were opened as pipes
     said: dict[str, Any] = json.loads(server.stdout.readline() or b"{}")
-    server.stdout.close()
     if "error" in said:
         raise UsageError(said["error"])
     if "port" not in said:
@@ -81,6 +80,7 @@ def _loaded(state: Path, source: Path, server: "subprocess.Popen[bytes]") -> Loa
     loaded = Loaded(state=state, kubeconfig=config, profile=_profile(state), port=said["port"], objects=said["objects"])
     server.stdin.write(DETACH)
     server.stdin.close()
+    server.stdout.close()
     keep(state, server)
     return loaded
 

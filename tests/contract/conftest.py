@@ -58,9 +58,11 @@ def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def api(kubeconfig: Path) -> Api:
+def api(kubeconfig: Path) -> Iterator[Api]:
     """As somebody who may do everything."""
-    return Api(kubeconfig, "admin")
+    api = Api(kubeconfig, "admin")
+    yield api
+    api.client.close()
 
 
 @pytest.fixture

@@ -81,19 +81,19 @@ def swapped(value: Any, keep: set[str]) -> Any:
 
 
 def test_the_verdict_comes_first(leak: IncidentFolder) -> None:
-    """Title, confidence in words and why, what supports it; then what went unanswered; then findings, worst first."""
+    """Title, confidence in words and why, what supports it; what to do; what went unanswered; findings, worst first."""
     text = page(only_run(leak).path / "report.html").text
     wanted = [
         "loyalty-sync leaks connections: 38 of its 41 are held and not used",
         "Confident : everything that it predicts is there",
         "has not used 38 of them",
+        "Terminate 38 unused sessions of loyalty-sync",
+        "03:50:29 UTC by eve",
+        "Did it help? helped",
         "1 of 5 questions went unanswered",
         "redis.memory on shop_cache: timed out",
         "52 of 60 connections are used (87 %, warn at 80 %) Asked",
         "52 connections, the newest 2 s old",
-        "Terminate 38 unused sessions of loyalty-sync",
-        "03:50:29 UTC by eve",
-        "Did it help? helped",
     ]
     places = [text.find(sentence, text.find("Confident") if i > 1 else 0) for i, sentence in enumerate(wanted)]
     assert -1 not in places

@@ -98,8 +98,8 @@ class Resources:
         fields.decodable(wanted.kind, item, wanted.query.get("fieldValidation", ""))
         if not metadata.get("name") and metadata.get("generateName"):
             metadata["name"] = metadata["generateName"] + "".join(random.choices(SUFFIX, k=5))  # noqa: S311 - a name
-        if wanted.kind.namespaced and not self.store.find(kind("namespaces"), ("", wanted.namespace)):
-            raise status.not_found(kind("namespaces"), wanted.namespace)
+        if wanted.kind.namespaced:
+            self._into(wanted, metadata)
         for field in UNSET:
             metadata.pop(field, None)
         if "status" in wanted.kind.subresources:
@@ -109,6 +109,14 @@ class Resources:
         rules.admit(wanted.kind, item, self.store)
         entry = self.store.create(wanted.kind, item, dry_run=wanted.dry_run)
         return typed(wanted.kind, entry.encoded)
+
+    def _into(self, wanted: Wanted, metadata: Object) -> None:
+        """A namespace has to be there, and to stay."""
+        namespace = self.store.get(kind("namespaces"), ("", wanted.namespace)).load()
+        if namespace["metadata"].get("deletionTimestamp"):
+            why = f"unable to create new content in namespace {wanted.namespace} because it is being terminated"
+            name = metadata.get("name", "")
+            raise status.forbidden(f'{wanted.kind.resource} "{name}" is forbidden: {why}', wanted.kind, name)
 
     def _metadata(self, wanted: Wanted, item: Object) -> Object:
         given = (item.get("kind", wanted.kind.kind), item.get("apiVersion", wanted.kind.api_version))
@@ -224,7 +232,9 @@ class Resources:
         if wanted and wanted not in finalizers:
             finalizers.append(wanted)
         if not finalizers and not grace:
-            self.store.delete(of, key, dry_run=dry_run)
+            gone = self.store.delete(of, key, dry_run=dry_run)
+            if of.kind == "Pod":  # the one kind of ours whose delete answers with what was deleted
+                return typed(of, gone.encoded)
             return orjson.dumps(status.success(of, key[1], metadata["uid"]))
         metadata.setdefault("deletionTimestamp", timestamp())
         if of.kind == "Namespace":
