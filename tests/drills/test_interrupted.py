@@ -23,9 +23,10 @@ def test_nothing_is_left_behind(tmp_path: Path) -> None:
         "--archive",
         str(tmp_path / "archive"),
     ]
-    drill = subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, env={"PATH": "/usr/bin:/bin", "TMPDIR": str(place)}
-    )
+    pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE}
+    env = {"PATH": "/usr/bin:/bin", "TMPDIR": str(place)}
+    # Where the tests themselves run in the background, SIGINT is ignored, and a child would inherit that.
+    drill = subprocess.Popen(command, **pipes, env=env, preexec_fn=_hear_sigint)  # noqa: PLW1509 - no threads here
     family = psutil.Process(drill.pid)
     ready, end = [], time.monotonic() + 120
     while len(ready) < 2 and time.monotonic() < end:
@@ -40,6 +41,10 @@ def test_nothing_is_left_behind(tmp_path: Path) -> None:
     _, alive = psutil.wait_procs(everyone, timeout=30)
     assert [p for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []
     assert [p.name for p in place.iterdir() if not p.name.startswith("pymp-")] == []
+
+
+def _hear_sigint() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _words(process: psutil.Process) -> list[str]:

@@ -20,7 +20,7 @@ def test_the_wheel_carries_notebooks_and_parameters(tmp_path: Path) -> None:
         for path in (ROOT / folder).glob(pattern):
             assert f"runbook_lib/_workspace/{path.relative_to(ROOT)}" in carried
     for path in [*(ROOT / "runbook_lib/queries").glob("*/*.*"), *(ROOT / "runbook_lib/reports/templates").glob("*")]:
-        if path.is_file():
+        if path.is_file() and "__pycache__" not in path.parts:
             assert str(path.relative_to(ROOT)) in carried
     made = tmp_path / "mine"
     init = f"from runbook_lib.cli import main; main(['init', {str(made)!r}])"

@@ -2,7 +2,7 @@
 -- params: top Int64 = 300
 -- requires: postgres >= 14, role pg_read_all_stats
 -- columns: queryid str, query str, calls Int64, total_ms float64, mean_ms float64, rows Int64, blocks_read Int64, blocks_hit Int64
--- sample: 1.5
+-- sample: 2.0
 SELECT s.queryid::text AS queryid,
        left(s.query, 1000) AS query,
        s.calls,

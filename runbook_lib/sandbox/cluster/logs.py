@@ -25,9 +25,9 @@ PIECE = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Logs:
-    """Where the logs are; None: there are none."""
+    """Where the logs are."""
 
-    root: Path | None
+    root: Path
 
     async def answer(self, wanted: Wanted, pod: dict[str, Any], ending: asyncio.Event) -> Response:
         """`kubectl logs`: one container's, whole or a part, followed or not. Raises ApiError (400)."""
@@ -41,8 +41,8 @@ class Logs:
 
     def _path(self, wanted: Wanted, container: str, pod: dict[str, Any]) -> Path | None:
         suffix = ".previous.log" if wanted.flag("previous") else ".log"
-        path = self.root / wanted.namespace / wanted.name / f"{container}{suffix}" if self.root else None
-        if path is not None and path.is_file():
+        path = log_file(self.root, wanted.namespace, wanted.name, f"{container}{suffix}")
+        if path.is_file():
             return path
         if wanted.flag("previous"):
             uid = pod["metadata"].get("uid", "")
@@ -57,6 +57,13 @@ class Logs:
                 + ("trying and failing to pull image" if reason == "ImagePullBackOff" else reason)
             )
         return None
+
+
+def log_file(root: Path, *parts: str) -> Path:
+    """A file below a folder. Raises ApiError (400) for names that lead out of it: a snapshot may be anybody's."""
+    if any("/" in part or part in {"", ".", ".."} for part in parts):
+        raise bad_request(f"no log of that name: {'/'.join(parts)}")
+    return root.joinpath(*parts)
 
 
 def _container(wanted: Wanted, pod: dict[str, Any]) -> str:

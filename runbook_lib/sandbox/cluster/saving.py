@@ -11,6 +11,8 @@ import httpx
 
 from runbook_lib.errors import SandboxError, UsageError
 from runbook_lib.sandbox.cluster.client import Api, Object, RefusedByServerError
+from runbook_lib.sandbox.cluster.logs import log_file
+from runbook_lib.sandbox.cluster.status import ApiError
 
 PAGE = 500
 LOG_LINES = 2000
@@ -116,19 +118,22 @@ async def _logs(folder: Path, api: Api, pods: list[Object], saved: Saved) -> Non
     turn = asyncio.Semaphore(AT_ONCE)
 
     async def one(pod: Object, container: str, *, previous: bool) -> None:
-        metadata = pod["metadata"]
-        place = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}/log"
+        namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
         options: dict[str, Any] = {"container": container, "timestamps": "true"}
-        options |= {"tailLines": LOG_LINES, "limitBytes": LOG_BYTES}
+        options |= {"tailLines": LOG_LINES, "limitBytes": LOG_BYTES} | ({"previous": "true"} if previous else {})
+        try:
+            path = log_file(folder, namespace, name, f"{container}{'.previous' * previous}.log")
+        except ApiError as error:
+            saved.refused.append(str(error))
+            return
         async with turn:
-            answer = await api.client.get(place, params=options | ({"previous": "true"} if previous else {}))
+            answer = await api.client.get(f"/api/v1/namespaces/{namespace}/pods/{name}/log", params=options)
         if answer.status_code == 200 and answer.content:
-            path = folder / metadata["namespace"] / metadata["name"] / f"{container}{'.previous' * previous}.log"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(answer.content)
             saved.logs += 1
         elif answer.status_code != 200:
-            saved.refused.append(f"log of {metadata['namespace']}/{metadata['name']}/{container}: {_words(answer)}")
+            saved.refused.append(f"log of {namespace}/{name}/{container}: {_words(answer)}")
 
     async with asyncio.TaskGroup() as tasks:
         for pod in pods:

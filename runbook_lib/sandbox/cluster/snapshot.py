@@ -15,6 +15,8 @@ from runbook_lib.sandbox.cluster.kubeconfig import READER
 from runbook_lib.sandbox.cluster.status import ApiError
 from runbook_lib.sandbox.cluster.store import Object, Store
 
+# The same as the safe one, in C where it is there: a snapshot may be large.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 SUFFIXES = (".json", ".yaml", ".yml")
 GRANTS: dict[str, list[Object]] = {
     READER: [{"verbs": ["get", "list", "watch"], "apiGroups": ["*"], "resources": ["*"]}],
@@ -57,7 +59,7 @@ def _objects(folder: Path) -> Iterator[tuple[Path, Object]]:
 def _documents(path: Path) -> list[Any]:
     try:
         text = path.read_text("utf-8")
-        return [json.loads(text)] if path.suffix == ".json" else list(yaml.safe_load_all(text))
+        return [json.loads(text)] if path.suffix == ".json" else list(yaml.load_all(text, Loader=LOADER))
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise UsageError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
 

@@ -61,7 +61,7 @@ class Load:
 
     def _choose(self) -> Call:
         chance, customer = self.random.random(), self.random.randint(1, CUSTOMERS)
-        if chance < 0.15:
+        if chance < 0.3:
             return "GET", f"/orders?customer={customer}", None
         if chance < 0.75:
             return "GET", f"/order?id={self.random.randint(1, ORDERS)}", None
